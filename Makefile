@@ -1,0 +1,44 @@
+# Everything is installed into .venv, by pip, at the versions of constraints.txt; `make clean` takes
+# it away. Another Python: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt
+
+.PHONY: help demo lab test check clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/demo  ## load real data into a sandbox org: progress, failures by reason, a picture
+	.venv/bin/bulknb demo
+
+lab: .venv/dev  ## open the first notebook in JupyterLab
+	.venv/bin/jupyter lab notebooks/01_first_look.ipynb
+
+test: check  ## what continuous integration runs: check, then all tests and notebooks
+	.venv/bin/python -m pytest --nbval-lax
+
+check: .venv/dev  ## lint, format and types
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist
+
+.venv/demo: .venv/pip pyproject.toml
+	$(PIP) --build-constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+.venv/dev: .venv/pip pyproject.toml
+	$(PIP) --build-constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+# The pip that comes with Python may be too old for --group and --build-constraint.
+.venv/pip: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'bulknb needs Python 3.11 or newer: make PYTHON=/path/to/python3.11'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo '$(PYTHON) cannot make virtual environments: apt-get install python3-venv'; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) pip
+	@touch $@

@@ -1,0 +1,45 @@
+"""Salesforce bulk loads in Jupyter.
+
+Load a frame, watch the job, close or abort it, see where the time went.
+
+Start with ``org = bulknb.connect(...)``, or without an org ``bulknb.sandbox.start().connect()``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from ._history import jobs_frame
+from ._jobinfo import BatchInfo, JobInfo
+from ._jobs import Job
+from ._load import Load
+from ._org import Jobs, Org, connect
+from .errors import BulkError
+
+__all__ = [
+    "BatchInfo",
+    "BulkError",
+    "Job",
+    "JobInfo",
+    "Jobs",
+    "Load",
+    "Org",
+    "connect",
+    "jobs_frame",
+]
+
+__version__ = "0.1.0"
+
+#: Loaded when first touched: matplotlib, ipywidgets and Flask cost more than all the rest.
+_NAMESPACES = ("errors", "plots", "sandbox", "widgets")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _NAMESPACES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_NAMESPACES])

@@ -1,0 +1,5 @@
+"""``python -m bulknb`` is the command ``bulknb``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,274 @@
+"""A job with all its verbs, once for the three dialects.
+
+A dialect is data first: paths, method, words, header. It overrides only the calls that differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import pandas as pd
+
+from .._html import strip
+from .._jobinfo import JobInfo
+from .._wire import Answer, Wire
+from ..errors import (
+    ApiError,
+    BulkError,
+    InputError,
+    InvalidJobStateError,
+    StillRunningError,
+    UnexpectedAnswerError,
+)
+from .facts import facts, title, tone
+
+_FIRST_POLL_SECONDS = 0.5
+_LONGEST_POLL_SECONDS = 60.0
+#: The next look comes after a quarter of the time waited so far: a ten minutes' job costs some 30
+#: looks, a day's some 1,500, and its end is seen at most a quarter late.
+_POLL_GROWTH = 0.25
+
+
+class Job:
+    """One job of the org.
+
+    Made by ``org.create_job(...)`` or ``org.job(id)``. Reading (`refresh`, `wait`, `results`)
+    never changes the job; only `upload`, `close`, `abort` and `delete` do.
+
+    Attributes
+    ----------
+    info : JobInfo
+        What the server said last.
+    """
+
+    job_type: ClassVar[str] = ""
+    path: ClassVar[str] = "/services/data/v{version}/jobs/ingest"
+    update_method: ClassVar[str] = "PATCH"
+    close_state: ClassVar[str | None] = "UploadComplete"
+    auth_header: ClassVar[str] = "Authorization"
+
+    def __init__(self, wire: Wire, info: JobInfo) -> None:
+        if not info.id:
+            raise InputError("A job needs an id")
+        self._wire = wire
+        self.info = info
+
+    @classmethod
+    def create(cls, wire: Wire, properties: Mapping[str, str]) -> Self:
+        """Create a job with properties under the API's names, and return it."""
+        answer = wire.request(
+            "POST",
+            cls.path.format(version=wire.api_version),
+            body=cls._write(properties),
+            content_type=cls._document_type(),
+            auth_header=cls.auth_header,
+            expect=(200, 201),
+        )
+        return cls(wire, cls._read(answer))
+
+    @property
+    def id(self) -> str:
+        """The job's id, 18 characters, beginning with 750."""
+        return str(self.info.id)
+
+    @property
+    def state(self) -> str:
+        """The state as the server said it last."""
+        return self.info.state or ""
+
+    @property
+    def object(self) -> str:
+        """The object's API name, such as Contact."""
+        return self.info.object or ""
+
+    @property
+    def operation(self) -> str:
+        """The operation, such as upsert."""
+        return self.info.operation or ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has come to its end."""
+        return self.info.done
+
+    def refresh(self) -> Job:
+        """Ask the server how the job is, and return the job (one GET)."""
+        return self._heard(self._request("GET"))
+
+    def upload(self, data: bytes) -> Job:
+        """Send the job's data: CSV, UTF-8, one header line.
+
+        Raises
+        ------
+        InputError
+            This kind of job takes no data.
+        """
+        raise InputError(f"A {self.job_type} job takes no upload")
+
+    def close(self) -> Job:
+        """Close the job: no more data can be added, and Salesforce queues what it has.
+
+        Raises
+        ------
+        InvalidJobStateError
+            The server refused; its words are in the message, with the states that allow it.
+        InputError
+            The job is a query job, which has no close.
+        """
+        if self.close_state is None:
+            raise InputError(
+                "A query job cannot be closed: it starts closed. To stop it, call abort()"
+            )
+        return self._move(self.close_state, "closed", self.info.states.close)
+
+    def abort(self) -> Job:
+        """Abort the job. Rows already written stay written; the rest is not processed.
+
+        Raises
+        ------
+        InvalidJobStateError
+            The server refused; its words are in the message, with the states that allow it.
+        """
+        return self._move("Aborted", "aborted", self.info.states.abort)
+
+    def delete(self) -> None:
+        """Delete the job and its results from the org. Rows that it wrote stay.
+
+        Raises
+        ------
+        InvalidJobStateError
+            The server refused; its words are in the message, with the states that allow it.
+        """
+        try:
+            self._request("DELETE", expect=(204,))
+        except ApiError as error:
+            refused = error
+        else:
+            return
+        raise self._explained(refused, "deleted", self.info.states.delete)
+
+    def wait(self, timeout: float | None = None) -> Job:
+        """Wait until the job is done, and return it.
+
+        Waiting only asks. Interrupting it, or a time-out, leaves the job as it is.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; without it, as long as it takes.
+
+        Raises
+        ------
+        StillRunningError
+            The time is over and the job goes on.
+        """
+        clock = self._wire.clock
+        started = clock.monotonic()
+        while not self.refresh().done:
+            waited = clock.monotonic() - started
+            if timeout is not None and waited >= timeout:
+                raise StillRunningError(
+                    f"After {waited:.0f} s job {self.id} is {self.state}, and goes on. "
+                    "wait() waits again, abort() aborts it"
+                )
+            pause = poll_seconds(waited)
+            clock.sleep(pause if timeout is None else min(pause, timeout - waited))
+        return self
+
+    def results(self) -> pd.DataFrame:
+        """Return the job's results, one row per row, as the text that the server sent."""
+        raise InputError(f"A {self.job_type} job has no results that bulknb can read")
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return the job in words, as (name, value): what its repr, card and panel show."""
+        return facts(self.info)
+
+    def __repr__(self) -> str:
+        info = self.info
+        said = [info.state or "state not reported"]
+        if info.number_records_processed is not None:
+            said.append(f"{info.number_records_processed:,} processed")
+        if info.number_records_failed:
+            said.append(f"{info.number_records_failed:,} failed")
+        return f"<Job {self.id} {title(info)}: {', '.join(said)}>"
+
+    def _repr_html_(self) -> str:
+        info = self.info
+        notes = [info.error_message or ""]
+        return strip(title(info), self.id, self.facts(), tone=tone(info), notes=notes)
+
+    def _ipython_display_(self) -> None:
+        from ..widgets import JobPanel
+
+        JobPanel(self)._ipython_display_()
+
+    def _move(self, state: str, done_to_it: str, allowed: tuple[str, ...]) -> Job:
+        try:
+            answer = self._request(
+                self.update_method, body=self._write({"state": state}), typed=True
+            )
+        except InvalidJobStateError as error:
+            refused = error
+        else:
+            return self._heard(answer)
+        raise self._explained(refused, done_to_it, allowed)
+
+    def _heard(self, answer: Answer) -> Job:
+        """Take in what the server said of this job."""
+        said = self._read(answer)
+        if not said.id or said.id[:15] != self.id[:15]:
+            raise UnexpectedAnswerError(f"The server was asked for job {self.id}, not {said.id}")
+        self.info = self.info.updated(said)
+        return self
+
+    def _explained(self, refused: ApiError, done_to_it: str, allowed: tuple[str, ...]) -> ApiError:
+        """Add to a refusal what the job's state is by now, and from which ones it is allowed."""
+        with contextlib.suppress(BulkError):
+            self.refresh()
+        states = " or ".join(allowed) or "no"
+        return refused.with_advice(
+            f"Job {self.id} is {self.state}; only {states} jobs can be {done_to_it}"
+        )
+
+    def _request(
+        self,
+        method: str,
+        tail: str = "",
+        *,
+        body: bytes | None = None,
+        typed: bool = False,
+        content_type: str | None = None,
+        params: Mapping[str, str] | None = None,
+        expect: tuple[int, ...] = (200,),
+    ) -> Answer:
+        """Send one request about this job, in the version that made it (query results need it)."""
+        version = self.info.api_version or self._wire.api_version
+        return self._wire.request(
+            method,
+            f"{self.path.format(version=version)}/{self.id}{tail}",
+            body=body,
+            content_type=content_type or (self._document_type() if typed else None),
+            auth_header=self.auth_header,
+            params=params,
+            expect=expect,
+        )
+
+    @classmethod
+    def _document_type(cls) -> str:
+        return "application/json; charset=UTF-8"
+
+    @classmethod
+    def _write(cls, properties: Mapping[str, str]) -> bytes:
+        return json.dumps(dict(properties)).encode()
+
+    @classmethod
+    def _read(cls, answer: Answer) -> JobInfo:
+        return JobInfo.from_dict(answer.json())
+
+
+def poll_seconds(waited: float) -> float:
+    """Seconds until the next look at a job that has been watched for so long."""
+    return min(_LONGEST_POLL_SECONDS, max(_FIRST_POLL_SECONDS, _POLL_GROWTH * waited))

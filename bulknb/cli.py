@@ -1,0 +1,184 @@
+"""The commands. Each calls what the Python interface has, with the same words."""
+
+from __future__ import annotations
+
+import time
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+import bulknb
+
+from ._explain import where_time_went
+from .errors import BulkError
+from .plots import processing_times_figure
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
+_LOOK_SECONDS = 0.1
+#: Small chunks, so that the demonstration has several jobs to watch and to compare.
+_DEMO_CHUNK_BYTES = 2_000_000
+
+_HISTORY = {
+    "object": "object",
+    "state": "state",
+    "number_records_processed": "processed",
+    "number_records_failed": "failed",
+    "apex_ms": "apex",
+    "api_ms": "api",
+    "rest_ms": "rest",
+    "total_processing_time_ms": "total",
+}
+_FAILURES = {
+    "rows": "rows",
+    "object": "object",
+    "error_code": "reason",
+    "example_message": "for example",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(bulknb.__version__)
+def main() -> None:
+    """Salesforce bulk loads: see, load, close, abort."""
+
+
+@main.command()
+@click.option("--port", default=0, help="Port on 127.0.0.1; 0 takes a free one.")
+@click.option("--speed", default=1.0, help="Seconds of the org for each second here.")
+@click.option("--seed", default=0, help="The same seed gives the same ids and times.")
+@click.option("--demo", is_flag=True, help="With the demonstration org: airlines and flights.")
+def sandbox(port: int, speed: float, seed: int, demo: bool) -> None:
+    """Serve a Bulk API on this machine, until Ctrl-C."""
+
+    def announce(served: Sandbox) -> None:
+        click.echo(f"URL    {served.url}")
+        click.echo(f"Token  {served.token}")
+        click.echo("In Python: bulknb.connect(instance_url=URL, access_token=Token)")
+
+    bulknb.sandbox.serve(port=port, speed=speed, seed=seed, demo=demo, announce=announce)
+
+
+@main.command()
+@click.option("--flights", default=50_000, show_default=True, help="How many flights to load.")
+@click.option(
+    "--output",
+    default="demo-output",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the picture.",
+)
+def demo(flights: int, output: Path) -> None:
+    """Load the flights of New York 2013 into a sandbox, and show where the time went."""
+    console = Console()
+    try:
+        _demo(console, flights, output)
+    except BulkError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _demo(console: Console, flights: int, output: Path) -> None:
+    from .sandbox.flights import frames
+
+    with bulknb.sandbox.start(demo=True, speed=20) as org_server:
+        org = org_server.connect()
+        console.print(f"A sandbox stands for the org, at {org.url}. Nothing leaves this machine.\n")
+        loads = _load_all(console, org, frames(flights))
+        history = pd.concat([load.history for load in loads], ignore_index=True)
+        console.print("\nThe jobs, their times in milliseconds:", _table(history, _HISTORY))
+        _show_failures(console, loads)
+        _show_sums(console, loads)
+        console.print(f"\n{where_time_went(history)}")
+        _save_picture(console, history, output)
+    console.print(
+        "\nNext: [bold]make lab[/] opens notebooks/01_first_look.ipynb, the same story with "
+        "live panels, and buttons to close and abort a job."
+    )
+
+
+def _load_all(
+    console: Console, org: bulknb.Org, frames: dict[str, tuple[pd.DataFrame, str]]
+) -> list[bulknb.Load]:
+    loads = []
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[stage]:<18}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        for name, (frame, external_id) in frames.items():
+            bar = bars.add_task(name, total=len(frame), stage="")
+            load = org.load(
+                frame, name, "upsert", external_id=external_id, chunk_bytes=_DEMO_CHUNK_BYTES
+            )
+            while not load.done:
+                _advance(bars, bar, load)
+                time.sleep(_LOOK_SECONDS)
+            _advance(bars, bar, load)
+            loads.append(load.wait())
+    return loads
+
+
+def _advance(bars: Progress, bar: TaskID, load: bulknb.Load) -> None:
+    now = load.progress
+    bars.update(bar, completed=now.processed, stage=now.stage)
+
+
+def _show_failures(console: Console, loads: list[bulknb.Load]) -> None:
+    errors = pd.concat(
+        [load.errors().assign(object=load.object) for load in loads], ignore_index=True
+    )
+    if errors.empty:
+        console.print("\nNo row failed.")
+        return
+    console.print("\nRows that failed, by reason:", _table(errors, _FAILURES))
+
+
+def _show_sums(console: Console, loads: list[bulknb.Load]) -> None:
+    counts = pd.DataFrame([load.counts for load in loads]).sum()
+    others = counts.drop(["sent", "success", "failed"]).sum()
+    console.print(
+        f"\n{counts['success']:,} loaded + {counts['failed']:,} failed = {counts['sent']:,} sent"
+        + (f" - {others:,} otherwise" if others else "")
+    )
+
+
+def _save_picture(console: Console, history: pd.DataFrame, output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "processing_times.png"
+    processing_times_figure(history).savefig(path, dpi=144)
+    console.print(f"The picture of it: {path}")
+
+
+def _table(frame: pd.DataFrame, titles: dict[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, title in titles.items():
+        number = pd.api.types.is_numeric_dtype(frame[name])
+        table.add_column(title, justify="right" if number else "left", no_wrap=number)
+    for row in frame[list(titles)].itertuples(index=False):
+        table.add_row(*(Text(_cell(value)) for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if value is pd.NA:
+        return ""
+    return f"{value:,}" if isinstance(value, Integral) else str(value)

@@ -1,0 +1,169 @@
+"""What can go wrong, as one tree, and which of Salesforce's codes lands where.
+
+::
+
+    BulkError
+    ├── InputError                      a frame or an argument; nothing was sent
+    ├── UnreachableError                no answer: wrong URL, server down, time-out, TLS
+    ├── UnexpectedAnswerError           an answer that is not the API's: HTML page, redirect
+    ├── ApiError                        the API refused, with its own code and message
+    │   ├── AuthenticationError         the session is wrong or has expired
+    │   ├── NotAllowedError             the user lacks a permission
+    │   ├── NotFoundError               no such job, batch or object
+    │   ├── InvalidJobStateError        not from this state
+    │   ├── LimitError                  an allocation of the org is used up
+    │   └── ServerError                 Salesforce's own trouble
+    ├── JobFailedError                  the job ended in Failed or Aborted where a result was asked
+    ├── StillRunningError               waiting ended, the job goes on
+    └── ReconcileError                  rows sent and rows answered do not add up
+
+A row that fails is data, not an exception: see ``Load.failed``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "BulkError",
+    "InputError",
+    "InvalidJobStateError",
+    "JobFailedError",
+    "LimitError",
+    "NotAllowedError",
+    "NotFoundError",
+    "ReconcileError",
+    "ServerError",
+    "StillRunningError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+]
+
+
+class BulkError(Exception):
+    """Any error of bulknb."""
+
+
+class InputError(BulkError, ValueError):
+    """A frame or an argument that cannot be sent; names the row and the column."""
+
+
+class UnreachableError(BulkError, ConnectionError):
+    """No answer came; whether the request arrived is not known."""
+
+
+class UnexpectedAnswerError(BulkError):
+    """An answer came that the Bulk API does not give."""
+
+
+class ApiError(BulkError):
+    """The API refused a request.
+
+    Attributes
+    ----------
+    status : int
+        HTTP status.
+    code : str
+        The server's code: ``errorCode`` of 2.0 and REST, ``exceptionCode`` of 1.0.
+    server_message : str
+        The server's own words.
+    retry_after : float or None
+        Seconds that the server asks to wait, if it does.
+    """
+
+    retry_after: float | None = None
+
+    def __init__(self, status: int, code: str, server_message: str, advice: str = "") -> None:
+        self.status = status
+        self.code = code
+        self.server_message = server_message
+        self.advice = advice
+        said = f"{code}: {server_message} (HTTP {status})"
+        super().__init__(f"{said}. {advice}" if advice else said)
+
+    def __reduce__(self) -> tuple[type[ApiError], tuple[int, str, str, str]]:
+        return type(self), (self.status, self.code, self.server_message, self.advice)
+
+    def with_advice(self, advice: str) -> ApiError:
+        """Return the same error with a sentence on what to do."""
+        return type(self)(self.status, self.code, self.server_message, advice)
+
+
+class AuthenticationError(ApiError):
+    """The session id or access token is wrong or has expired."""
+
+
+class NotAllowedError(ApiError):
+    """The user lacks the permission."""
+
+
+class NotFoundError(ApiError):
+    """No such job, batch, object or resource."""
+
+
+class InvalidJobStateError(ApiError):
+    """The job's state does not allow this."""
+
+
+class LimitError(ApiError):
+    """A limit of the org is used up for now."""
+
+
+class ServerError(ApiError):
+    """Salesforce could not do it; the request was not at fault."""
+
+
+class JobFailedError(BulkError):
+    """A job ended without a result."""
+
+
+class StillRunningError(BulkError, TimeoutError):
+    """Waiting ended before the job did; the job was not touched."""
+
+
+class ReconcileError(BulkError):
+    """Rows sent and rows accounted for differ: do not trust this result."""
+
+
+_SIGN_IN = "Sign in again and call connect() with a fresh token"
+
+#: Code -> (class, what to do). 1.0 writes codes in CamelCase, 2.0 the same in capitals, REST with
+#: underscores: compared without case and underscores.
+_BY_CODE: dict[str, tuple[type[ApiError], str]] = {
+    "invalidsessionid": (AuthenticationError, _SIGN_IN),
+    "invalidauthheader": (AuthenticationError, _SIGN_IN),
+    "invaliduser": (
+        NotAllowedError,
+        "Ask the job's creator or an admin (Manage Data Integrations)",
+    ),
+    "insufficientaccess": (NotAllowedError, "Ask an admin for access to this object"),
+    "featurenotenabled": (NotAllowedError, "Ask an admin to enable it for your profile"),
+    "apidisabledfororg": (NotAllowedError, "Ask an admin to enable the API"),
+    "notfound": (NotFoundError, "Check the name or id; jobs are deleted seven days after they end"),
+    "invalidjob": (ApiError, "Check the id and the job's properties"),
+    "invalidbatch": (ApiError, "Check the batch id and its data"),
+    "invalidjobstate": (InvalidJobStateError, ""),
+    "requestlimitexceeded": (LimitError, "Wait until the org's daily API calls are renewed"),
+    "exceededquota": (LimitError, "Wait until the org's daily batches are renewed"),
+    "toomanylockfailure": (ServerError, "Try again, sorted by the parent record"),
+    "internalservererror": (ServerError, "Try again later"),
+    "servererror": (ServerError, "Try again later"),
+    "serverunavailable": (ServerError, "Try again later"),
+    "unknownexception": (ServerError, "Try again later"),
+}
+
+_BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
+    401: (AuthenticationError, _SIGN_IN),
+    403: (NotAllowedError, ""),
+    404: (NotFoundError, "Check the name or id; jobs are deleted seven days after they end"),
+    429: (LimitError, "Wait and try again"),
+}
+
+
+def from_answer(status: int, code: str, message: str) -> ApiError:
+    """Return the error for an answer: by its code, else by its status, else the root class."""
+    known = _BY_CODE.get(code.replace("_", "").lower()) or _BY_STATUS.get(status)
+    if known is None:
+        known = (ServerError, "Try again later") if status >= 500 else (ApiError, "")
+    cls, advice = known
+    return cls(status, code, message, advice)

@@ -1,0 +1,128 @@
+"""The web application: who may ask, what is where, and how errors look."""
+
+import hmac
+import logging
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
+
+from bulknb.sandbox import bulk1, ingest, oauth, query, rest
+from bulknb.sandbox.org import DAILY_REQUESTS, Org
+from bulknb.sandbox.web import MAX_BODY_BYTES, ApiError, AsyncError, no_resource, org
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger("bulknb.sandbox")
+
+# The page of another site must not reach a server on loopback, not even by a name that leads
+# here (DNS rebinding).
+_HOSTS = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
+_SLASHES = re.compile(r"//+")
+_HEADERS = {
+    "Cache-Control": "no-cache,must-revalidate,max-age=0,no-store,private",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "none",
+}
+
+
+class _Version(BaseConverter):
+    regex = r"\d{2}\.\d"
+
+
+def create_app(the_org: Org) -> "WSGIApplication":
+    """Return the WSGI application that serves an org, one request at a time."""
+    flask = Flask("bulknb.sandbox", static_folder=None)
+    flask.extensions["org"] = the_org
+    flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    flask.url_map.converters["version"] = _Version
+    for resource in (bulk1, ingest, query, rest, oauth):
+        flask.register_blueprint(resource.blueprint)
+    flask.before_request(_guard)
+    flask.before_request(_authenticate)
+    flask.after_request(_finish)
+    flask.register_error_handler(ApiError, ApiError.answer)
+    flask.register_error_handler(AsyncError, AsyncError.answer)
+    flask.register_error_handler(HTTPException, _http_error)
+    flask.register_error_handler(Exception, _unexpected)
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # Clients write slashes twice or at the end; an org does not mind.
+        path = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
+        environ["PATH_INFO"] = path.rstrip("/") or "/"
+        with the_org.lock:
+            the_org.catch_up()
+            return flask(environ, start_response)
+
+    return application
+
+
+def _guard() -> Response | None:
+    """Refuse a request that comes from the page of another site."""
+    host = request.headers.get("Host", "")
+    origin = request.headers.get("Origin")
+    if not _HOSTS.fullmatch(host) or origin not in (None, f"http://{host}"):
+        return ApiError(403, "FORBIDDEN", "This server answers local clients only").answer()
+    return None
+
+
+def _authenticate() -> None:
+    """Let nobody in without the session id, where one is needed."""
+    path = request.path
+    if _is_async(request):
+        session = request.headers.get("X-SFDC-Session")
+        if session is None:
+            raise AsyncError("InvalidSessionId", "Unable to find session id")
+        if not _is_token(session):
+            raise AsyncError("InvalidSessionId", "Invalid session id")
+    elif path not in {"/services/data", "/services/oauth2/token"}:
+        kind, _, session = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not _is_token(session.strip()):
+            raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+
+
+def _is_async(which: Request) -> bool:
+    return which.path.startswith("/services/async")
+
+
+def _is_token(session: str) -> bool:
+    return hmac.compare_digest(session.encode(), org().token.encode())
+
+
+def _finish(answer: Response) -> Response:
+    """Add the headers of every answer and count the request."""
+    org().note_request(request.method, request.path, answer.status_code)
+    answer.headers.update(_HEADERS)
+    if request.path.startswith("/services/data"):  # 1.0 does not tell
+        usage = f"api-usage={org().request_count}/{DAILY_REQUESTS}"
+        answer.headers["Sforce-Limit-Info"] = usage
+    return answer
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Give an error of the framework the form that an org's errors have."""
+    status = error.code or 500
+    message = str(error.description)
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))
+        message = f"HTTP Method '{request.method}' not allowed. Allowed are {allowed}"
+    if _is_async(request):
+        code = {404: "InvalidUrl", 405: "InvalidOperation", 413: "ClientInputError"}
+        return AsyncError(code.get(status, "Unknown"), message, status).answer()
+    if status == 404:
+        return no_resource().answer()
+    codes = {405: "METHOD_NOT_ALLOWED", 413: "REQUEST_ENTITY_TOO_LARGE"}
+    return ApiError(status, codes.get(status, "UNKNOWN_EXCEPTION"), message).answer()
+
+
+def _unexpected(error: Exception) -> Response:
+    """Answer a fault of the sandbox itself without showing its insides."""
+    log.error("Unexpected error in %s %s", request.method, request.path, exc_info=error)
+    message = "An unexpected error occurred in the sandbox; its log says more."
+    if _is_async(request):
+        return AsyncError("InternalServerError", message, 500).answer()
+    return ApiError(500, "UNKNOWN_EXCEPTION", message).answer()

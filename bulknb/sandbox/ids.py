@@ -1,0 +1,50 @@
+"""Salesforce record ids: 15 characters that tell letter case apart, or 18 that need not.
+
+Source: "ID Field Type" in the Object Reference. The last three characters say which of the
+first fifteen are capitals, five at a time.
+"""
+
+from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase, digits
+
+_DIGITS = digits + ascii_uppercase + ascii_lowercase
+_CHECK = ascii_uppercase + "012345"
+
+# Key prefixes of what the Bulk API itself makes.
+JOB = "750"
+BATCH = "751"
+RESULT = "752"
+CURSOR = "01g"
+
+ORGANIZATION_ID = "00Dxx0000000001"
+
+
+@lru_cache(maxsize=65_536)
+def _check(five: str) -> str:
+    return _CHECK[sum(1 << place for place, letter in enumerate(five) if letter.isupper())]
+
+
+def to_18(fifteen: str) -> str:
+    """Return the 18-character form of a 15-character id."""
+    return fifteen + _check(fifteen[:5]) + _check(fifteen[5:10]) + _check(fifteen[10:])
+
+
+def normal(text: str) -> str | None:
+    """Return the 18-character form of what may be an id of 15 or 18; None if it is none."""
+    if len(text) not in (15, 18) or not (text.isascii() and text.isalnum()):
+        return None
+    full = to_18(text[:15])
+    return full if len(text) == 15 or full == text else None
+
+
+def make(prefix: str, number: int) -> str:
+    """Return the id of the record with that running number (18 characters).
+
+    >>> make("750", 1)
+    '750xx0000000001AAA'
+    """
+    letters = []
+    while number:
+        number, digit = divmod(number, 62)
+        letters.append(_DIGITS[digit])
+    return to_18(prefix + "xx" + "".join(reversed(letters)).rjust(10, "0"))

@@ -1,0 +1,354 @@
+"""What becomes of the rows of a batch, 200 at a time.
+
+Status codes are those of "Core Data Types Used in API Calls" (SOAP API Developer Guide);
+texts are as recorded from orgs where a record exists.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from bulknb.sandbox import values
+from bulknb.sandbox.plan import Column, Plan
+from bulknb.sandbox.schema import ObjectType, Record
+from bulknb.sandbox.store import Outcome, Store
+
+
+class RowError(NamedTuple):
+    """Why one row fails."""
+
+    code: str
+    message: str
+    fields: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the form of result files: ``CODE:message:Field1,Field2 --``."""
+        named = ",".join(self.fields) + " " if self.fields else ""
+        return f"{self.code}:{self.message}:{named}--"
+
+    @classmethod
+    def parse(cls, text: str) -> "RowError":
+        """Return the error that such a text tells of."""
+        code, _, rest = text.partition(":")
+        message, _, named = rest.rpartition(":")
+        fields = named.removesuffix("--").strip()
+        return cls(code, message, tuple(fields.split(",")) if fields else ())
+
+
+class _Clear:
+    """The cell said ``#N/A``: set the field to null."""
+
+
+CLEAR = _Clear()
+
+# Fields whose values are more than what the store holds: validation rules get Python's types.
+_PYTHON_TYPES = frozenset({"boolean", "date", "datetime"})
+
+# The values of each column, one for each row.
+Typed: TypeAlias = Mapping[Column, list[Any]]
+
+
+class Transaction:
+    """Rows that are saved together, each for itself: a bad row does not stop the others.
+
+    Parameters
+    ----------
+    store : Store
+        The org's data.
+    objects : mapping
+        All objects, by name in small letters.
+    plan : Plan
+        What the columns mean.
+    at : float
+        When it commits, in seconds since the epoch.
+    user : str
+        Id of the user who saves.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        objects: Mapping[str, ObjectType],
+        plan: Plan,
+        *,
+        at: float,
+        user: str,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._plan = plan
+        self._at = values.stamp(at)
+        self._errors: dict[int, RowError] = {}
+        self._typed = [field for field in plan.kind.all_fields if field.type in _PYTHON_TYPES]
+        self._required = [field.name for field in plan.kind.all_fields if field.required]
+        self._blank = plan.kind.blank() | {
+            "OwnerId": user,
+            "IsDeleted": False,
+            "CreatedById": user,
+            "CreatedDate": self._at,
+        }
+
+    def run(self, rows: Sequence[Sequence[str]]) -> list[Outcome]:
+        """Save the rows and return what became of each, in their order."""
+        self._errors = {}
+        cells = self._checked_widths(rows)
+        typed = {
+            column: self._read(column, [row[column.position] for row in cells])
+            for column in self._plan.columns
+        }
+        for column, found in typed.items():
+            if column.field.type == "reference":
+                typed[column] = self._resolve(column, found)
+        targets = self._targets(typed, len(rows))
+        return self._delete(targets) if self._plan.deletes else self._save(typed, targets)
+
+    def _fail(self, row: int, code: str, message: str, *fields: str) -> None:
+        """Note an error; the first one of a row is what its result says."""
+        self._errors.setdefault(row, RowError(code, message, fields))
+
+    def _checked_widths(self, rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        width = len(self._plan.columns)
+        if all(len(row) == width for row in rows):
+            return rows
+        blank = [""] * width
+        for index, row in enumerate(rows):
+            if len(row) != width:
+                self._fail(
+                    index,
+                    "INVALID_FIELD",
+                    "Number of fields in header is different from the row."
+                    f" header = {width} row = {len(row)}",
+                )
+        return [row if len(row) == width else blank for row in rows]
+
+    def _read(self, column: Column, texts: list[str]) -> list[Any]:
+        """Return a column's values: None where the cell is empty, CLEAR where it says so."""
+        read = values.reader(column.source)
+        if values.NULL not in texts:
+            try:
+                return [read(text) if text else None for text in texts]
+            except (ValueError, values.RefusedError):
+                pass  # find out which cell it was
+        return [self._read_cell(column, read, row, text) for row, text in enumerate(texts)]
+
+    def _read_cell(self, column: Column, read: Callable[[str], Any], row: int, text: str) -> Any:
+        if text in ("", values.NULL):
+            return CLEAR if text else None
+        try:
+            return read(text)
+        except values.RefusedError as refused:
+            self._fail(row, refused.code, refused.message, column.field.name)
+        except ValueError:
+            self._fail(
+                row,
+                "INVALID_FIELD",
+                f"Failed to deserialize field at col {column.position}. Due to, '{text}' is not a"
+                f" valid value for the type {column.source.kind.soap}",
+                column.field.name,
+            )
+        return None
+
+    def _resolve(self, column: Column, found: list[Any]) -> list[Any]:
+        """Replace what names a parent by the parent's Id."""
+        parent = column.parent or self._objects[(column.field.reference_to or "").lower()]
+        key = column.source if column.parent else parent.all_fields[0]
+        wanted = {value for value in found if _given(value)}
+        known = {
+            _fold(value): record_id
+            for value, record_id in self._store.find_ids(parent, key.name, wanted)
+        }
+        resolved = []
+        for row, value in enumerate(found):
+            if _given(value):
+                record_id = known.get(_fold(value))
+                if record_id is None:
+                    self._errors.setdefault(row, _no_parent(column, parent, value))
+                resolved.append(record_id)
+            else:
+                resolved.append(value)
+        return resolved
+
+    def _targets(self, typed: Typed, count: int) -> list[Record | None]:
+        """Return the record each row is about, a blank one for an insert; None if it failed."""
+        plan = self._plan
+        keys = next(
+            (found for column, found in typed.items() if column.field is plan.key),
+            [None] * count,
+        )
+        wanted = {key for key in keys if _given(key)}
+        known: dict[Any, list[Record]] = {}
+        for record in self._store.find(plan.kind, plan.key.name, wanted) if wanted else ():
+            if plan.by_id or not record["IsDeleted"]:
+                known.setdefault(_fold(record[plan.key.name]), []).append(record)
+        seen: set[Any] = set()
+        targets: list[Record | None] = []
+        for row, key in enumerate(keys):
+            found = self._target(key, known, seen) if row not in self._errors else None
+            if isinstance(found, RowError):
+                self._errors[row], found = found, None
+            targets.append(found)
+        return targets
+
+    def _target(
+        self, key: Any, known: Mapping[Any, list[Record]], seen: set[Any]
+    ) -> Record | RowError:
+        plan = self._plan
+        inserts = plan.operation == "insert"
+        if not _given(key):
+            if inserts or (plan.operation == "upsert" and plan.by_id):
+                return dict(self._blank)
+            return RowError("MISSING_ARGUMENT", f"{plan.key.name} not specified")
+        if inserts and plan.by_id:
+            message = "cannot specify Id in an insert call"
+            return RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, ("Id",))
+        if inserts:
+            return dict(self._blank)
+        if _fold(key) in seen:
+            # Which of the two rows an org refuses is not recorded; here it is the later one.
+            code = "DUPLICATE_VALUE" if plan.by_id else "DUPLICATE_EXTERNAL_ID"
+            kind = "id" if plan.by_id else "external id"
+            return RowError(code, f"Duplicate {kind} specified: {key}", (plan.key.name,))
+        seen.add(_fold(key))
+        return self._existing(key, known.get(_fold(key), []))
+
+    def _existing(self, key: Any, records: Sequence[Record]) -> Record | RowError:
+        plan = self._plan
+        if len(records) > 1:
+            found = ", ".join(record["Id"] for record in records)
+            message = f"more than one record found for external id field: [{found}]"
+            return RowError("DUPLICATE_EXTERNAL_ID", message, (plan.key.name,))
+        if records and records[0]["IsDeleted"]:
+            return RowError("ENTITY_IS_DELETED", "entity is deleted")
+        if records:
+            return records[0]
+        if not plan.by_id:
+            return dict(self._blank)
+        if key[:3] != plan.kind.key_prefix:
+            message = f"{plan.kind.name} ID: id value of incorrect type: {key}"
+            return RowError("MALFORMED_ID", message, ("Id",))
+        return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+
+    # Deletes
+
+    def _delete(self, targets: Sequence[Record | None]) -> list[Outcome]:
+        records = [record for record in targets if record is not None]
+        if self._plan.operation == "hardDelete":
+            self._store.remove(self._plan.kind, [record["Id"] for record in records])
+        else:
+            for record in records:
+                record.update(IsDeleted=True, LastModifiedDate=self._at, SystemModstamp=self._at)
+            self._store.save(self._plan.kind, records)
+        return self._outcomes(targets, created=[])
+
+    # Inserts, updates, upserts
+
+    def _save(self, typed: Typed, targets: Sequence[Record | None]) -> list[Outcome]:
+        self._assign(typed, targets)
+        for row, record in enumerate(targets):
+            if record is not None:
+                self._check(row, record)
+        for column in typed:
+            if column.field.unique and column.field is not self._plan.key:
+                self._check_unique(column.field.name, targets)
+        saved = [r for row, r in enumerate(targets) if r is not None and row not in self._errors]
+        created = [record for record in saved if record["Id"] is None]
+        prefix = self._plan.kind.key_prefix or ""
+        for record, key in zip(created, self._store.new_ids(prefix, len(created)), strict=True):
+            record["Id"] = key
+        for record in saved:
+            record["LastModifiedDate"] = record["SystemModstamp"] = self._at
+        self._store.save(self._plan.kind, saved)
+        return self._outcomes(targets, created)
+
+    def _assign(self, typed: Typed, targets: Sequence[Record | None]) -> None:
+        """Put the values of the rows into their records."""
+        for column, found in typed.items():
+            name, empty = column.field.name, column.field.empty
+            if name == "Id":
+                continue
+            if not column.field.writable:
+                self._refuse(name, found)
+            for record, value in zip(targets, found, strict=True):
+                if value is not None and record is not None:
+                    record[name] = empty if value is CLEAR else value
+
+    def _refuse(self, name: str, found: Sequence[Any]) -> None:
+        """Fail the rows that have a value for a field that nobody may set."""
+        for row, value in enumerate(found):
+            if value is not None:
+                self._fail(
+                    row,
+                    "INVALID_FIELD_FOR_INSERT_UPDATE",
+                    f"Unable to create/update fields: {name}. Please check the security settings"
+                    " of this field and verify that it is read/write for your profile or"
+                    " permission set.",
+                    name,
+                )
+
+    def _check(self, row: int, record: Record) -> None:
+        """Required fields and validation rules."""
+        kind = self._plan.kind
+        missing = [name for name in self._required if record[name] in (None, "")]
+        if missing:
+            message = f"Required fields are missing: [{', '.join(missing)}]"
+            self._fail(row, "REQUIRED_FIELD_MISSING", message, *missing)
+        if kind.validation_rules and row not in self._errors:
+            view = record | {f.name: values.to_python(f, record[f.name]) for f in self._typed}
+            for rule in kind.validation_rules:
+                if rule.when(view):
+                    where = (rule.field,) if rule.field else ()
+                    self._fail(row, "FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message, *where)
+
+    def _check_unique(self, name: str, targets: Sequence[Record | None]) -> None:
+        rows = [
+            (row, record, _fold(record[name]))
+            for row, record in enumerate(targets)
+            if record is not None and record[name] is not None and row not in self._errors
+        ]
+        found = self._store.find_ids(self._plan.kind, name, {value for _, _, value in rows})
+        holders = {_fold(value): record_id for value, record_id in found}
+        first: dict[Any, int] = {}
+        for row, record, value in rows:
+            holder = holders.get(value, record["Id"])
+            if holder == record["Id"] and first.setdefault(value, row) != row:
+                holder = "<unknown>"  # a row before it, in the same transaction
+            if holder != record["Id"]:
+                message = (
+                    f"duplicate value found: {name} duplicates value on record with id: {holder}"
+                )
+                self._fail(row, "DUPLICATE_VALUE", message, name)
+
+    def _outcomes(
+        self, targets: Sequence[Record | None], created: Sequence[Record]
+    ) -> list[Outcome]:
+        new = {record["Id"] for record in created}
+        return [
+            self._outcome(self._errors.get(row), record, new) for row, record in enumerate(targets)
+        ]
+
+    @staticmethod
+    def _outcome(error: RowError | None, record: Record | None, new: set[str]) -> Outcome:
+        key = (record and record["Id"]) or ""
+        return Outcome(key, False, str(error)) if error else Outcome(key, key in new, "")
+
+
+def _fold(value: Any) -> Any:
+    """Return what two values have in common that an org takes for the same key."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _given(value: Any) -> bool:
+    return value is not None and value is not CLEAR
+
+
+def _no_parent(column: Column, parent: ObjectType, value: Any) -> RowError:
+    if column.key:
+        return RowError(
+            "INVALID_FIELD",
+            f"Foreign key external ID: {value} not found for field {column.key.name}"
+            f" in entity {parent.name}",
+        )
+    name = column.field.name
+    if value[:3] != parent.key_prefix:
+        message = f"{column.field.label or name}: id value of incorrect type: {value}"
+        return RowError("MALFORMED_ID", message, (name,))
+    return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", (name,))

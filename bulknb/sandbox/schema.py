@@ -1,0 +1,351 @@
+"""Objects and fields as an org declares them, and what describe says of them."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any
+
+Record = dict[str, Any]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class FieldType:
+    """What all fields of one Salesforce type have in common."""
+
+    soap: str
+    sql: str
+    length: int = 0
+
+
+# Names of "Field Types" and "Primitive Data Types" in the SOAP API Developer Guide.
+TYPES = {
+    "id": FieldType("tns:ID", "TEXT", 18),
+    "reference": FieldType("tns:ID", "TEXT", 18),
+    "string": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
+    "textarea": FieldType("xsd:string", "TEXT COLLATE NOCASE", 32_000),
+    "picklist": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
+    "email": FieldType("xsd:string", "TEXT COLLATE NOCASE", 80),
+    "phone": FieldType("xsd:string", "TEXT COLLATE NOCASE", 40),
+    "url": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
+    "boolean": FieldType("xsd:boolean", "INTEGER"),
+    "int": FieldType("xsd:int", "INTEGER"),
+    "double": FieldType("xsd:double", "REAL"),
+    "currency": FieldType("xsd:double", "REAL"),
+    "percent": FieldType("xsd:double", "REAL"),
+    "date": FieldType("xsd:date", "TEXT"),
+    "datetime": FieldType("xsd:dateTime", "TEXT"),
+}
+NUMBERS = frozenset({"double", "currency", "percent"})
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One field of an object.
+
+    Parameters
+    ----------
+    name, type : str
+        API name and Salesforce's name of the type, such as ``string`` or ``datetime``.
+    required, unique : bool
+        Whether a record needs a value, and whether two records may share one (letter case
+        makes no difference).
+    external_id, id_lookup : bool
+        Whether an upsert and a relationship column may name the record by this field.
+    length : int, optional
+        Longest text, in characters; by default that of the type.
+    precision, scale : int
+        Digits in all and digits after the point, of a number.
+    writable : bool
+        Whether a load may set it.
+    reference_to, relationship_name : str, optional
+        The object a reference leads to and the name of the way there; the name is by default
+        ``Account`` for ``AccountId`` and ``Carrier__r`` for ``Carrier__c``.
+    """
+
+    name: str
+    type: str = "string"
+    _: KW_ONLY
+    label: str | None = None
+    required: bool = False
+    unique: bool = False
+    external_id: bool = False
+    id_lookup: bool = False
+    length: int | None = None
+    precision: int = 18
+    scale: int = 2
+    reference_to: str | None = None
+    relationship_name: str | None = None
+    picklist: tuple[str, ...] = ()
+    writable: bool = True
+    default: object = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} cannot be the API name of a field.")
+        if self.type not in TYPES:
+            raise ValueError(f"{self.type!r} is no field type; known are {', '.join(TYPES)}.")
+        if (self.type == "reference") != (self.reference_to is not None):
+            raise ValueError(f"{self.name}: a reference needs reference_to, and nothing else may.")
+
+    @property
+    def kind(self) -> FieldType:
+        """What all fields of this type share."""
+        return TYPES[self.type]
+
+    @property
+    def custom(self) -> bool:
+        """Whether the org added the field."""
+        return self.name.endswith("__c")
+
+    @property
+    def relationship(self) -> str | None:
+        """The name of the way to the parent record; None unless this is a reference."""
+        if self.reference_to is None:
+            return None
+        if self.relationship_name:
+            return self.relationship_name
+        if self.custom:
+            return f"{self.name.removesuffix('__c')}__r"
+        return self.name.removesuffix("Id")
+
+    @property
+    def max_length(self) -> int:
+        """Longest text in characters; 0 for what is no text."""
+        return self.length or self.kind.length
+
+    @property
+    def indexed(self) -> bool:
+        """Whether records can be named by this field (Salesforce's idLookup)."""
+        return self.external_id or self.id_lookup or self.type == "id"
+
+    @property
+    def empty(self) -> object:
+        """The value of a record that was never given one: a checkbox is unchecked, not null."""
+        if self.type == "boolean":
+            return bool(self.default)
+        return self.default
+
+
+@dataclass(frozen=True)
+class ValidationRule:
+    """A condition under which a record is refused.
+
+    Parameters
+    ----------
+    name : str
+        API name of the rule.
+    when : callable
+        Called with the record as it would be saved (values typed: float, bool, date, aware
+        datetime, None); true means refuse.
+    message : str
+        What the failed row says.
+    field : str, optional
+        The field at which the message is shown.
+    """
+
+    name: str
+    when: Callable[[Mapping[str, Any]], bool]
+    message: str
+    field: str | None = None
+
+
+def _system_fields() -> tuple[Field, ...]:
+    def stamp(name: str) -> Field:
+        return Field(name, "datetime", writable=False)
+
+    return (
+        Field("Id", "id", writable=False),
+        Field("OwnerId", "reference", reference_to="User"),
+        Field("IsDeleted", "boolean", writable=False),
+        stamp("CreatedDate"),
+        Field("CreatedById", "reference", reference_to="User", writable=False),
+        stamp("LastModifiedDate"),
+        stamp("SystemModstamp"),
+    )
+
+
+SYSTEM_FIELDS = _system_fields()
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectType:
+    """One object of the org.
+
+    Parameters
+    ----------
+    name : str
+        API name; that of a custom object ends in ``__c``.
+    fields : tuple of Field
+        Its own fields; Id, OwnerId, IsDeleted and the stamps come by themselves.
+    key_prefix : str, optional
+        First three characters of its records' ids; by default the next free one from ``a00`` on.
+    api_ms_per_row, apex_ms_per_row : float
+        Milliseconds that saving one record takes, and that its triggers take on top.
+    validation_rules : tuple of ValidationRule
+        Conditions under which a record is refused.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    _: KW_ONLY
+    label: str | None = None
+    key_prefix: str | None = None
+    api_ms_per_row: float = 0.8
+    apex_ms_per_row: float = 0.0
+    validation_rules: tuple[ValidationRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} cannot be the API name of an object.")
+        names = [field.name.lower() for field in self.all_fields]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{self.name} declares twice: {', '.join(sorted(twice))}.")
+
+    @cached_property
+    def all_fields(self) -> tuple[Field, ...]:
+        """System fields, then its own."""
+        return SYSTEM_FIELDS + tuple(self.fields)
+
+    @property
+    def custom(self) -> bool:
+        """Whether the org added the object."""
+        return self.name.endswith("__c")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {field.name.lower(): field for field in self.all_fields}
+
+    @cached_property
+    def _by_relationship(self) -> dict[str, Field]:
+        return {f.relationship.lower(): f for f in self.all_fields if f.relationship}
+
+    def field(self, name: str) -> Field | None:
+        """Return the field of that name, in any letter case; None if there is none."""
+        return self._by_name.get(name.lower())
+
+    def reference(self, relationship: str) -> Field | None:
+        """Return the reference field of that relationship name (``Carrier__r``), or None."""
+        return self._by_relationship.get(relationship.lower())
+
+    def blank(self) -> Record:
+        """Return a record without values, its keys in the order of `all_fields`."""
+        return {field.name: field.empty for field in self.all_fields}
+
+
+def summary(kind: ObjectType, version: str) -> dict[str, Any]:
+    """Return what the list of objects says of one."""
+    path = f"/services/data/v{version}/sobjects/{kind.name}"
+    label = kind.label or _label(kind.name)
+    return {
+        "activateable": False,
+        "createable": True,
+        "custom": kind.custom,
+        "customSetting": False,
+        "deletable": True,
+        "deprecatedAndHidden": False,
+        "feedEnabled": False,
+        "keyPrefix": kind.key_prefix,
+        "label": label,
+        "labelPlural": f"{label}s",
+        "layoutable": True,
+        "mergeable": False,
+        "mruEnabled": True,
+        "name": kind.name,
+        "queryable": True,
+        "replicateable": True,
+        "retrieveable": True,
+        "searchable": True,
+        "triggerable": True,
+        "undeletable": True,
+        "updateable": True,
+        "urls": {
+            "sobject": path,
+            "describe": f"{path}/describe",
+            "rowTemplate": f"{path}/{{ID}}",
+        },
+    }
+
+
+def describe(kind: ObjectType, version: str) -> dict[str, Any]:
+    """Return what describe says of an object: the summary and all its fields."""
+    body = summary(kind, version)
+    urls = body.pop("urls")
+    return {
+        **body,
+        "childRelationships": [],
+        "fields": [_describe_field(field) for field in kind.all_fields],
+        "recordTypeInfos": [],
+        "urls": urls,
+    }
+
+
+def _describe_field(field: Field) -> dict[str, Any]:
+    number = field.type in NUMBERS
+    length = field.max_length
+    return {
+        "aggregatable": True,
+        "autoNumber": False,
+        "byteLength": length * 3 if field.kind.soap == "xsd:string" else length,
+        "calculated": False,
+        "calculatedFormula": None,
+        "cascadeDelete": False,
+        "caseSensitive": False,
+        "compoundFieldName": None,
+        "controllerName": None,
+        "createable": field.writable,
+        "custom": field.custom,
+        "defaultValue": field.empty,
+        "defaultedOnCreate": field.type in {"boolean", "id"} or field in SYSTEM_FIELDS,
+        "dependentPicklist": False,
+        "deprecatedAndHidden": False,
+        "digits": 9 if field.type == "int" else 0,
+        "encrypted": False,
+        "externalId": field.external_id,
+        "extraTypeInfo": None,
+        "filterable": True,
+        "groupable": not number,
+        "htmlFormatted": False,
+        "idLookup": field.indexed,
+        "inlineHelpText": None,
+        "label": field.label or _label(field.name),
+        "length": length,
+        "name": field.name,
+        "nameField": field.name == "Name",
+        "namePointing": False,
+        "nillable": not (field.required or field.type == "boolean" or field in SYSTEM_FIELDS),
+        "permissionable": field not in SYSTEM_FIELDS and not field.required,
+        "picklistValues": [
+            {
+                "active": True,
+                "defaultValue": value == field.default,
+                "label": value,
+                "validFor": None,
+                "value": value,
+            }
+            for value in field.picklist
+        ],
+        "polymorphicForeignKey": False,
+        "precision": field.precision if number else 0,
+        "queryByDistance": False,
+        "referenceTargetField": None,
+        "referenceTo": [field.reference_to] if field.reference_to else [],
+        "relationshipName": field.relationship,
+        "relationshipOrder": None,
+        "restrictedDelete": False,
+        "restrictedPicklist": False,
+        "scale": field.scale if number else 0,
+        "soapType": field.kind.soap,
+        "sortable": True,
+        "type": field.type,
+        "unique": field.unique,
+        "updateable": field.writable,
+        "writeRequiresMasterRead": False,
+    }
+
+
+def _label(name: str) -> str:
+    words = name.removesuffix("__c").replace("_", " ")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", words)

@@ -1,0 +1,55 @@
+"""What a live view needs of Jupyter, beside its widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+__all__ = ["answer_while_busy", "close_tree", "in_notebook", "publish", "view_bundle"]
+
+#: IPython's function, which has no types.
+publish: Callable[..., Any] = display
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this code; else nobody could click."""
+    return hasattr(get_ipython(), "kernel")
+
+
+def view_bundle(root: ipywidgets.DOMWidget) -> dict[str, Any]:
+    """Return the part of a MIME bundle that makes a front end draw this widget."""
+    bundle = root._repr_mimebundle_() or {}
+    return {kind: data for kind, data in bundle.items() if "widget-view" in kind}
+
+
+def answer_while_busy(root: ipywidgets.DOMWidget) -> None:
+    """Let clicks below `root` be answered while a cell runs.
+
+    Front ends send clicks over a subshell of the kernel, which is free while a cell runs. ipykernel
+    7.4 overrules them: it answers on the shell that last published on the widget's comm, which for
+    a widget made in a cell is the busy one. Without its ``_reply_subshell_for`` on the comm it
+    follows the front end, as 7.1 to 7.3 did. The name is private: where it does not exist,
+    nothing is done, and a browser test clicks Abort during a running cell.
+    """
+    for widget in _tree(root):
+        if hasattr(widget.comm, "_reply_subshell_for"):
+            widget.comm._reply_subshell_for = None
+
+
+def close_tree(root: ipywidgets.DOMWidget) -> None:
+    """Close a widget with all below it: ipywidgets keeps what is not closed for ever."""
+    for widget in _tree(root):
+        widget.layout.close()
+        if widget.has_trait("style"):
+            widget.style.close()
+        widget.close()
+
+
+def _tree(root: ipywidgets.DOMWidget) -> Iterator[ipywidgets.DOMWidget]:
+    yield root
+    for child in getattr(root, "children", ()):
+        yield from _tree(child)

@@ -1,0 +1,84 @@
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from lab import JupyterServer, LabNotebook
+from playwright.sync_api import Playwright, expect, sync_playwright
+
+HOW_TO_GET_ONE = (
+    "no Chromium: apt-get install chromium, or install Chrome, or `playwright install chromium`, "
+    "or name one in the environment variable CHROMIUM"
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MACOS_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+TIMEOUT_MS = 30_000
+FLAGS = ["--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+def find_chromium(playwright: Playwright) -> str:
+    """Return the path of a Chromium; without one skip, or fail where CI is to have one."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return named
+    installed = [path for name in NAMES if (path := shutil.which(name))]
+    for path in (*installed, MACOS_CHROME, playwright.chromium.executable_path):
+        if Path(path).exists():
+            return path
+    if os.environ.get("CI") == "true":
+        pytest.fail(HOW_TO_GET_ONE)
+    pytest.skip(HOW_TO_GET_ONE)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    expect.set_options(timeout=TIMEOUT_MS)
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def jupyter(browser, tmp_path_factory):
+    with JupyterServer(tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def page(browser, jupyter):
+    """JupyterLab in a fresh profile; it fails if it asks anybody but this machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(TIMEOUT_MS)
+    asked_outside = []
+
+    def route(route):
+        url = urlsplit(route.request.url)
+        if url.hostname == "127.0.0.1" or url.scheme in ("data", "blob"):
+            route.continue_()
+        else:
+            asked_outside.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", route)
+    page = context.new_page()
+    jupyter.open_lab(page)
+    yield page
+    context.close()
+    assert asked_outside == []
+
+
+@pytest.fixture(scope="module")
+def open_notebook(jupyter, page):
+    """Open a notebook of these cells; it is closed after the module's last test."""
+    opened = []
+
+    def open_notebook(*cells):
+        opened.append(LabNotebook(jupyter, page, cells))
+        return opened[-1]
+
+    yield open_notebook
+    for notebook in opened:
+        notebook.close()

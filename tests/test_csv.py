@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulknb import _csv
+from bulknb.errors import InputError, UnexpectedAnswerError
+
+WHOLE = 10**9
+
+
+def sent(values: object, **options: object) -> list[str]:
+    """What Salesforce would read of a column of these values."""
+    table = _csv.encode(pd.DataFrame({"key": range(len(values)), "value": values}), **options)
+    [chunk] = _csv.chunks(table, WHOLE)
+    return _csv.decode(chunk.data)["value"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["a", None, "NA", "None", "null", "nan"], ["a", "", "NA", "None", "null", "nan"]),
+        (['say "hi"', "a,b", "a\r\nb\u2028c\x85", " pad "], None),
+        (["007", "0041791234567"], None),
+        (pd.array([2**60, None], dtype="Int64"), [str(2**60), ""]),
+        ([1.5, np.nan, 1e10, 1.5e-7], ["1.5", "", "10000000000.0", "0.00000015"]),
+        ([Decimal("1.50E-7"), None], ["0.000000150", ""]),
+        ([True, False], ["true", "false"]),
+        (pd.array([True, None], dtype="boolean"), ["true", ""]),
+        ([dt.date(2013, 1, 31), None], ["2013-01-31", ""]),
+        ([dt.time(17, 5), None], ["17:05:00.000Z", ""]),
+        (pd.Categorical(["b", None, "a"]), ["b", "", "a"]),
+        ([None, None], ["", ""]),
+    ],
+)
+def test_a_value_becomes_what_salesforce_reads(values, expected):
+    assert sent(values) == (list(values) if expected is None else expected)
+
+
+def test_a_datetime_with_a_zone_becomes_utc():
+    paris = pd.Series(pd.to_datetime(["2013-07-01 12:00:00.250", None])).dt.tz_localize(
+        "Europe/Paris"
+    )
+
+    assert sent(paris) == ["2013-07-01T10:00:00.250Z", ""]
+
+
+def test_a_datetime_without_a_zone_needs_one():
+    naive = pd.Series(pd.to_datetime([None, "2013-07-01 12:00"]))
+
+    with pytest.raises(InputError, match=r"Row 1, column 'value'.*tz="):
+        sent(naive)
+    assert sent(naive, tz="Europe/Paris") == ["", "2013-07-01T10:00:00.000Z"]
+
+
+def test_an_hour_that_the_clock_change_skips_is_refused():
+    naive = pd.Series(pd.to_datetime(["2013-03-30 02:30", "2013-03-31 02:30"]))
+
+    with pytest.raises(InputError, match=r"Row 1, .*clock change"):
+        sent(naive, tz="Europe/Paris")
+
+
+def test_midnights_fill_a_date_field_and_times_of_day_do_not():
+    days = pd.Series(pd.to_datetime(["2013-01-31", None]))
+
+    assert sent(days, types={"value": "date"}) == ["2013-01-31", ""]
+    with pytest.raises(InputError, match=r"Row 0, .*time of day"):
+        sent(days + pd.Timedelta(hours=1), types={"value": "date"})
+
+
+def test_clearing_nulls_writes_the_word_that_clears():
+    assert sent(["a", None], nulls="clear") == ["a", "#N/A"]
+    assert sent(pd.array([1, None], dtype="Int64"), nulls="clear") == ["1", "#N/A"]
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (["a", "b\0"], "Row 1, .*NUL"),
+        (["a", "#N/A"], "Row 1, .*clears"),
+        ([1.0, np.inf], "Row 1, .*infinite"),
+        ([b"x"], "Row 0, .*binary"),
+        ([["x"]], "Row 0, .*list"),
+        ([{"a": 1}], "Row 0, .*struct"),
+        ([1, "a"], "Row 1, .*str among int"),
+        ([pd.Timedelta(1)], "Row 0, .*duration"),
+        ([object()], "Row 0, .*cannot be sent"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_by_row_and_column(values, problem):
+    with pytest.raises(InputError, match=problem):
+        sent(values)
+
+
+def test_a_refusal_names_the_frames_own_label_and_never_the_value():
+    frame = pd.DataFrame({"Secret__c": ["x", "hush\0"]}, index=["first", "second"])
+
+    with pytest.raises(InputError) as refused:
+        _csv.encode(frame)
+
+    assert "'second'" in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_an_integer_field_takes_whole_floats_only():
+    assert sent([1.0, np.nan], types={"value": "int"}) == ["1", ""]
+    with pytest.raises(InputError, match=r"Row 1, .*fraction"):
+        sent([1.0, 1.5], types={"value": "int"})
+    with pytest.raises(InputError, match=r"Row 0, .*2\*\*53"):
+        sent([2.0**60, np.nan], types={"value": "int"})
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))),
+    st.integers(0, 400),
+)
+def test_chunks_keep_every_record_whole_and_below_the_limit(texts, room):
+    frame = pd.DataFrame({"Text": pd.Series([text for text in texts if text != "#N/A"], dtype=str)})
+    longest = max((2 * len(text.encode()) + 3 for text in texts), default=0)
+    limit = len('"Text"\n') + longest + room
+
+    chunks = list(_csv.chunks(_csv.encode(frame), limit))
+
+    rows = [row for chunk in chunks for row in _csv.decode(chunk.data)["Text"].to_pylist()]
+    assert rows == frame["Text"].tolist()
+    assert all(len(chunk.data) <= limit for chunk in chunks)
+    assert [chunk.stop for chunk in chunks][:-1] == [chunk.start for chunk in chunks][1:]
+
+
+def test_a_row_above_the_limit_is_refused():
+    frame = pd.DataFrame({"Text": ["short", "x" * 100]})
+
+    with pytest.raises(InputError, match=r"Row 1 .* larger than"):
+        list(_csv.chunks(_csv.encode(frame), 60))
+
+
+def test_a_half_quoted_header_and_quoted_values_are_read_as_text():
+    data = b'"sf__Id","sf__Error",Name,Code\n"","BAD:x:Name --","NA","007"\n'
+
+    assert _csv.decode(data).to_pylist() == [
+        {"sf__Id": "", "sf__Error": "BAD:x:Name --", "Name": "NA", "Code": "007"}
+    ]
+
+
+@pytest.mark.parametrize("name", _csv.DELIMITERS)
+def test_every_delimiter_is_read(name):
+    sign = _csv.DELIMITERS[name]
+
+    table = _csv.decode(f'a{sign}b\n"1"{sign}"x{sign}\ny"\n'.encode(), name)
+
+    assert table.to_pylist() == [{"a": "1", "b": f"x{sign}\ny"}]
+
+
+@pytest.mark.parametrize("data", [b"", b"Name\n", b'"sf__Id","sf__Created",Name\n'])
+def test_no_rows_is_an_empty_table(data):
+    assert len(_csv.decode(data)) == 0
+
+
+@pytest.mark.parametrize("data", [b'a,b\n"1"\n', b'a\n"\xff\xfe"\n', b"\xff\n"])
+def test_a_broken_file_is_an_error_without_its_content(data):
+    with pytest.raises(UnexpectedAnswerError, match="CSV cannot be read"):
+        _csv.decode(data)
+
+
+def test_an_empty_value_in_a_file_of_one_column_is_a_row():
+    assert _csv.decode(b'Name\n""\n\n"x"\n')["Name"].to_pylist() == ["", "", "x"]
