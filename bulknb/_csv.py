@@ -50,7 +50,7 @@ DELIMITERS = {
 
 #: The text that clears a field.
 _CLEAR = "#N/A"
-_SLAB_ROWS = 10_000
+_SLAB_ROWS = 2_000
 _BLOCK_BYTES = 8 << 20
 _EXACT_IN_FLOAT = 2**53
 

@@ -52,7 +52,7 @@ _CAPTION = "text-align: left; font-weight: 600; caption-side: top; color: inheri
 
 _STYLES = {
     "table": "border-collapse: collapse; margin: 0.3em 0; font-variant-numeric: tabular-nums",
-    "caption": f"{_CAPTION}; padding: 0.2em 0.5em",
+    "caption": f"{_CAPTION}; padding: 0.2em 0.5em; white-space: nowrap",
     "head": f"text-align: left; padding: 0.15em 1.5em 0.15em 0.5em; {_FAINT}",
     "cell": "text-align: left; padding: 0.15em 0.5em; white-space: pre-wrap",
 }

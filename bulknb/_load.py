@@ -297,23 +297,31 @@ class Load:
     # The work, on the load's own thread
 
     def _run(self) -> None:
+        # A step that fails does not keep the next from accounting for what was sent.
         try:
-            # A step that fails does not keep the next from accounting for what was sent.
-            for step in (self._send_all, self._follow, self._collect):
-                self._attempt(step)
+            self._attempt(self._send_all)
+            self._attempt(self._follow)
+            self._attempt(self._collect)
+        finally:
+            self._end()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Run a step of the work, and keep the first error for whoever waits."""
+        try:
+            step()
+        except Exception as error:
+            log.warning("The load of %s: %s", self.object, type(error).__name__)
+            self._error = self._error or error
+            if not isinstance(error, BulkError):
+                raise
+
+    def _end(self) -> None:
+        try:
             self._frame = self._account()
             self._error = self._error or self._failed_job()
         finally:
             self._stage = "ended"
             self._ended.set()
-
-    def _attempt(self, step: Callable[[], None]) -> None:
-        """Run a step of the work and keep the first error for whoever waits."""
-        try:
-            step()
-        except BulkError as error:
-            log.warning("The load of %s: %s", self.object, type(error).__name__)
-            self._error = self._error or error
 
     def _send_all(self) -> None:
         for chunk in _csv.chunks(self._table, self._chunk_bytes):

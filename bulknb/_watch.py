@@ -31,6 +31,9 @@ _LONGEST_SECONDS = 5.0
 #: A closed browser tab says nothing. After an hour without news nobody is taken to look on, and the
 #: looks become rare: an org has a daily allowance of API calls.
 _ATTENTION_SECONDS = 3600.0
+#: A batch in flight at an abort may still commit: its numbers are final when looks so far apart
+#: agree.
+_SETTLE_SECONDS = 5.0
 #: The thread ends after this time with nothing to do.
 _IDLE_SECONDS = 30.0
 
@@ -48,7 +51,8 @@ class Watch:
     """Looks at jobs until they are done.
 
     A job is looked at twice a second when something has just happened to it, less and less often
-    while nothing does, and never again once it is done.
+    while nothing does, and never again once it is done. An aborted one is looked at until its
+    numbers have settled.
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ class Watch:
     def add(self, job: Job, listener: Listener) -> None:
         """Look at the job at once and then again and again; `listener` is told after each look.
 
-        A job that is done is not asked about; the listener is told once.
+        A job that is done is not asked about, unless it was aborted; the listener is told once.
         """
         now = self.clock.monotonic()
         with self._changed:
@@ -124,7 +128,7 @@ class Watch:
     def _look(self, watched: _Watched) -> None:
         job, before = watched.job, watched.job.info
         error: BulkError | None = None
-        if not job.done:
+        if not job.done or _may_settle(job):
             try:
                 job.refresh()
             except BulkError as trouble:
@@ -136,9 +140,10 @@ class Watch:
         with self._changed:
             if job.info != before:
                 watched.news = now
-            watched.due = now + _pause(now - watched.news)
+            quiet = now - watched.news
+            watched.due = now + (_SETTLE_SECONDS if job.done else _pause(quiet))
             listeners = tuple(watched.listeners)
-            if job.done:
+            if job.done and not (_may_settle(job) and quiet < _SETTLE_SECONDS):
                 self._watched.pop(job, None)
         for listener in listeners:
             _guarded(listener, job, error)
@@ -169,6 +174,10 @@ class Watch:
 def shared_watch() -> Watch:
     """Return the process's one watch, made when first asked for."""
     return Watch()
+
+
+def _may_settle(job: Job) -> bool:
+    return job.state == "Aborted"
 
 
 def _pause(quiet: float) -> float:

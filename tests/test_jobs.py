@@ -188,6 +188,26 @@ def test_batches_of_a_classic_job_give_results_in_the_order_sent(org):
     assert of_second["Success"].tolist() == ["false", "true"]
 
 
+@pytest.mark.parametrize("kind", ["JSON", "XML"])
+def test_results_of_a_classic_job_of_another_tool_are_read(org, kind):
+    job = org.create_job("insert", "Contact", api="1.0", contentType=kind)
+    body = {
+        "JSON": b'[{"LastName": "Doe"}, {"FirstName": "Al"}]',
+        "XML": b'<sObjects xmlns="http://www.force.com/2009/06/asyncapi/dataload">'
+        b"<sObject><LastName>Doe</LastName></sObject>"
+        b"<sObject><FirstName>Al</FirstName></sObject></sObjects>",
+    }[kind]
+    job._request(
+        "POST", "/batch", body=body, content_type=f"application/{kind.lower()}", expect=(201,)
+    )
+
+    results = job.close().wait().results()
+
+    assert results["Success"].tolist() == ["true", "false"]
+    assert results["Error"][1].startswith("REQUIRED_FIELD_MISSING:")
+    assert results["Error"][1].endswith(":LastName --")
+
+
 def test_a_classic_query_is_read_back(org):
     ingest(org).upload(CSV).close().wait()
     job = org.create_job("query", "Account", api="1.0").upload(SOQL.encode()).close().wait()

@@ -210,6 +210,16 @@ def test_a_failing_look_is_shown_until_one_succeeds(org, panel, job, watch):
     assert enabled(panel) == {"Close", "Abort"}
 
 
+def test_a_look_that_fails_after_the_end_is_no_news(org, panel, job, watch):
+    panel.abort_button.click()
+    panel.confirm_button.click()
+    watch.run_due()
+    org.job(job.id).delete()
+    watch.clock.advance(60)
+    assert watch.run_due() is None
+    assert panel.message.value == ""
+
+
 def test_a_click_in_one_panel_shows_in_the_others_of_the_job(panel, job, watch):
     other = JobPanel(job, watch=watch)
     other.box._view_count = 1

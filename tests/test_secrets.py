@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import pickle
 import urllib.parse
 from pathlib import Path
@@ -45,7 +44,7 @@ def test_the_scan_finds_what_is_planted(at):
 
 def test_no_artifact_holds_the_token(sandbox, tmp_path: Path, caplog):
     caplog.set_level(1)
-    logging.getLogger("bulknb").setLevel(1)
+    caplog.set_level(1, logger="bulknb")
     org = sandbox.connect(in_process=True)
     load = org.load(pd.DataFrame({"LastName": ["Doe", None]}), "Contact", "insert").wait()
     job = load.jobs[0]

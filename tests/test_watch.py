@@ -122,6 +122,16 @@ def test_a_look_that_fails_is_told_of_and_looking_goes_on(watch, clock, org, job
     assert [type(error) for error in errors] == [NotFoundError, NotFoundError]
 
 
+def test_an_aborted_job_is_looked_at_until_its_numbers_have_settled(watch, clock, job, asked):
+    watch.add(job, ignore)
+    job.abort()
+    before = asked()
+    while (pause := watch.run_due()) is not None:
+        clock.advance(pause)
+    assert asked() - before == 2
+    assert clock.monotonic() == 5.0
+
+
 def test_acts_run_before_looks(watch, job):
     order = []
     watch.add(job, lambda job, error: order.append(job.state))

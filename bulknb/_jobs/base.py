@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
@@ -54,6 +55,7 @@ class Job:
         if not info.id:
             raise InputError("A job needs an id")
         self._wire = wire
+        self._hearing = threading.Lock()
         self.info = info
 
     @classmethod
@@ -221,7 +223,9 @@ class Job:
         said = self._read(answer)
         if not said.id or said.id[:15] != self.id[:15]:
             raise UnexpectedAnswerError(f"The server was asked for job {self.id}, not {said.id}")
-        self.info = self.info.updated(said)
+        with self._hearing:  # a load, a panel and the user may all ask about one job
+            if said.done or not self.info.done:  # a job does not come back from its end
+                self.info = self.info.updated(said)
         return self
 
     def _explained(self, refused: ApiError, done_to_it: str, allowed: tuple[str, ...]) -> ApiError:

@@ -5,17 +5,17 @@ Source: Bulk API Developer Guide, "Working with Jobs", "Working with Batches".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import pandas as pd
 import pyarrow as pa
 
-from .. import _csv
 from .._jobinfo import BatchInfo, JobInfo
 from .._wire import Answer, Wire
-from .._xml import read_xml, write_xml
+from .._xml import write_xml
 from ..errors import InputError, JobFailedError, StillRunningError
+from . import batch_results
 from .base import Job
 
 #: The elements of a request in the order of the schema, which the server asks for.
@@ -28,8 +28,6 @@ _ELEMENTS = (
     "contentType",
     "assignmentRuleId",
 )
-
-_NO_ROWS = (b"Records not found", b'"Records not found')
 
 
 class ClassicJob(Job):
@@ -101,9 +99,8 @@ class ClassicJob(Job):
         JobFailedError
             A batch failed as a whole; the message is the server's.
         """
-        tables = [self._batch_result(batch) for batch in self.batches()]
-        parts = [table for table in tables if table is not None]
-        return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame()
+        table = _together([self._batch_result(batch) for batch in self.batches()])
+        return pd.DataFrame() if table is None else table.to_pandas()
 
     def _batch_result(self, batch: BatchInfo) -> pa.Table | None:
         if batch.state in ("Queued", "InProgress"):
@@ -117,15 +114,13 @@ class ClassicJob(Job):
         tail = f"/batch/{batch.id}/result"
         answer = self._request("GET", tail)
         if self.operation not in ("query", "queryAll"):
-            table = _csv.decode(answer.csv())
+            table = batch_results.outcomes(answer)
             return table.add_column(0, "batch_id", pa.array([batch.id] * len(table)))
         pages = [
-            _csv.decode(page)
-            for result_id in _result_ids(answer.body)
-            # A query without rows is answered by this sentence in place of a header.
-            if not (page := self._request("GET", f"{tail}/{result_id}").csv()).startswith(_NO_ROWS)
+            batch_results.query_rows(self._request("GET", f"{tail}/{result_id}"))
+            for result_id in batch_results.result_ids(answer)
         ]
-        return pa.concat_tables(pages) if pages else None
+        return _together(pages)
 
     @classmethod
     def _document_type(cls) -> str:
@@ -141,7 +136,6 @@ class ClassicJob(Job):
         return JobInfo.from_xml(answer.body)
 
 
-def _result_ids(document: bytes) -> list[str]:
-    _, content = read_xml(document)
-    ids = content.get("result", []) if isinstance(content, dict) else []
-    return [str(name) for name in (ids if isinstance(ids, list) else [ids])]
+def _together(tables: Iterable[pa.Table | None]) -> pa.Table | None:
+    there = [table for table in tables if table is not None]
+    return pa.concat_tables(there, promote_options="default") if there else None

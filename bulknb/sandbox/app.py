@@ -4,6 +4,7 @@ import hmac
 import logging
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, request
@@ -12,7 +13,7 @@ from werkzeug.routing import BaseConverter
 
 from bulknb.sandbox import bulk1, ingest, oauth, query, rest
 from bulknb.sandbox.org import DAILY_REQUESTS, Org
-from bulknb.sandbox.web import MAX_BODY_BYTES, ApiError, AsyncError, no_resource, org
+from bulknb.sandbox.web import MAX_BODY_BYTES, ORG, ApiError, AsyncError, no_resource, org
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,8 +37,24 @@ class _Version(BaseConverter):
 
 def create_app(the_org: Org) -> "WSGIApplication":
     """Return the WSGI application that serves an org, one request at a time."""
+    flask = _flask()
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # Clients write slashes twice or at the end; an org does not mind.
+        path = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
+        environ["PATH_INFO"] = path.rstrip("/") or "/"
+        environ[ORG] = the_org
+        with the_org.lock:
+            the_org.catch_up()
+            return flask(environ, start_response)
+
+    return application
+
+
+@cache
+def _flask() -> Flask:
+    """Return the routes and what goes around them; they are the same for every org."""
     flask = Flask("bulknb.sandbox", static_folder=None)
-    flask.extensions["org"] = the_org
     flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     flask.url_map.converters["version"] = _Version
     for resource in (bulk1, ingest, query, rest, oauth):
@@ -49,16 +66,7 @@ def create_app(the_org: Org) -> "WSGIApplication":
     flask.register_error_handler(AsyncError, AsyncError.answer)
     flask.register_error_handler(HTTPException, _http_error)
     flask.register_error_handler(Exception, _unexpected)
-
-    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        # Clients write slashes twice or at the end; an org does not mind.
-        path = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
-        environ["PATH_INFO"] = path.rstrip("/") or "/"
-        with the_org.lock:
-            the_org.catch_up()
-            return flask(environ, start_response)
-
-    return application
+    return flask
 
 
 def _guard() -> Response | None:

@@ -20,13 +20,11 @@ class Content(NamedTuple):
     rows: list[list[str]]
 
 
-def read_csv(text: str, delimiter: str = ",", header: str | None = None) -> Content:
-    """Read CSV, whose header is its first row unless given apart."""
+def read_csv(text: str, delimiter: str = ",") -> Content:
+    """Read CSV, whose first row names the columns."""
     rows = list(csvtext.rows(text, delimiter))
-    if header is not None:
-        return Content(next(csvtext.rows(header, delimiter)), rows)
     if not rows:
-        raise ContentError("The batch has no header row")
+        raise ContentError("The data have no header row")
     return Content(rows[0], rows[1:])
 
 

@@ -31,8 +31,8 @@ def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     return (row for row in csv.reader(lines, delimiter=delimiter) if row)
 
 
-def split(text: str, delimiter: str, size: int) -> Iterator[tuple[str, int]]:
-    """Yield the header line, then the rows in pieces of `size`, each with its row count.
+def split(text: str, delimiter: str, size: int) -> Iterator[str]:
+    """Yield the header line, then the rows in pieces of `size`; nothing of an empty text.
 
     The pieces are cut out of the text as it stands, quotes and all.
     """
@@ -48,15 +48,15 @@ def split(text: str, delimiter: str, size: int) -> Iterator[tuple[str, int]]:
     reader = _rows(counted(), delimiter)
     if next(reader, None) is None:
         return
-    yield text[:position].strip("\r\n"), 0
+    yield text[:position].strip("\r\n")
     start, count = position, 0
     for _ in reader:
         count += 1
         if count == size:
-            yield text[start:position], count
+            yield text[start:position]
             start, count = position, 0
     if count:
-        yield text[start:], count
+        yield text[start:]
 
 
 def quoted(cells: Iterable[str], delimiter: str = ",") -> str:

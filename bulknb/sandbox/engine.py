@@ -136,7 +136,7 @@ class Engine:
     def _start_ingest(self, job: Row, at: float) -> None:
         header = self._cut(job, at)
         try:
-            self._plan(job, content.read_csv("", delimiter(job), header).columns)
+            self._plan(job, content.read_csv(header, delimiter(job)).columns)
         except ValueError as error:
             self._store.drop_queued(job["id"], at)
             message = f"InvalidBatch : {error}"
@@ -151,10 +151,10 @@ class Engine:
     def _cut(self, job: Row, at: float) -> str:
         """Cut an upload into queued batches and return its header line, empty if it has none."""
         pieces = csvtext.split(job["content"] or "", delimiter(job), BATCH_ROWS)
-        header, _ = next(pieces, ("", 0))
-        for text, rows in pieces:
+        header = next(pieces, "")
+        for text in pieces:
             (key,) = self._store.new_ids(ids.BATCH)
-            self._store.add_batch(key, job["id"], text, at, rows=rows)
+            self._store.add_batch(key, job["id"], text, at)
         if job["content"] is not None:
             self._store.update("job", job["id"], content=None, header=header)
         return header
@@ -211,7 +211,6 @@ class Engine:
             else:
                 work = self._work[key] = self._read(job, key)
                 reading = SERIALIZATION_MS + SERIALIZATION_MS_PER_ROW * len(work.rows)
-                self._store.update("batch", key, rows=len(work.rows))
                 self._schedule(key, at + reading * self._vary(key, "read") / 1000)
         except ValueError as error:
             self._store.update("batch", key, message=f"InvalidBatch : {error}")
@@ -222,7 +221,7 @@ class Engine:
     def _read(self, job: Row, batch: str) -> Work:
         text = self._store.content(batch)
         if job["type"] == "V2Ingest":
-            found = content.read_csv(text, delimiter(job), job["header"])
+            found = content.read_csv(f"{job['header']}\n{text}", delimiter(job))
         else:
             found = content.READERS[job["content_type"]](text)
         return Work(job, self._plan(job, found.columns), found.rows)

@@ -182,10 +182,10 @@ class Transaction:
         seen: set[Any] = set()
         targets: list[Record | None] = []
         for row, key in enumerate(keys):
-            found = self._target(key, known, seen) if row not in self._errors else None
+            found = self._target(key, known, seen)
             if isinstance(found, RowError):
-                self._errors[row], found = found, None
-            targets.append(found)
+                self._errors.setdefault(row, found)
+            targets.append(None if isinstance(found, RowError) else found)
         return targets
 
     def _target(
@@ -227,10 +227,15 @@ class Transaction:
             return RowError("MALFORMED_ID", message, ("Id",))
         return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
+    def _sound(self, targets: Sequence[Record | None]) -> list[Record]:
+        """Return the records of the rows that have not failed."""
+        rows = enumerate(targets)
+        return [record for row, record in rows if record is not None and row not in self._errors]
+
     # Deletes
 
     def _delete(self, targets: Sequence[Record | None]) -> list[Outcome]:
-        records = [record for record in targets if record is not None]
+        records = self._sound(targets)
         if self._plan.operation == "hardDelete":
             self._store.remove(self._plan.kind, [record["Id"] for record in records])
         else:
@@ -244,12 +249,12 @@ class Transaction:
     def _save(self, typed: Typed, targets: Sequence[Record | None]) -> list[Outcome]:
         self._assign(typed, targets)
         for row, record in enumerate(targets):
-            if record is not None:
+            if record is not None and row not in self._errors:
                 self._check(row, record)
         for column in typed:
             if column.field.unique and column.field is not self._plan.key:
                 self._check_unique(column.field.name, targets)
-        saved = [r for row, r in enumerate(targets) if r is not None and row not in self._errors]
+        saved = self._sound(targets)
         created = [record for record in saved if record["Id"] is None]
         prefix = self._plan.kind.key_prefix or ""
         for record, key in zip(created, self._store.new_ids(prefix, len(created)), strict=True):
@@ -291,7 +296,7 @@ class Transaction:
         if missing:
             message = f"Required fields are missing: [{', '.join(missing)}]"
             self._fail(row, "REQUIRED_FIELD_MISSING", message, *missing)
-        if kind.validation_rules and row not in self._errors:
+        if kind.validation_rules and not missing:
             view = record | {f.name: values.to_python(f, record[f.name]) for f in self._typed}
             for rule in kind.validation_rules:
                 if rule.when(view):

@@ -48,7 +48,6 @@ CREATE TABLE IF NOT EXISTS batch (
   created REAL NOT NULL,
   modified REAL NOT NULL,
   started REAL,
-  rows INTEGER NOT NULL DEFAULT 0,
   processed INTEGER NOT NULL DEFAULT 0,
   failed INTEGER NOT NULL DEFAULT 0,
   total_ms INTEGER NOT NULL DEFAULT 0,
@@ -98,7 +97,7 @@ def table(kind: ObjectType) -> str:
 
 # A batch without its content, which may be long.
 _BATCH = (
-    "SELECT id, job, state, message, created, modified, started, rows, processed, failed,"
+    "SELECT id, job, state, message, created, modified, started, processed, failed,"
     " total_ms, api_ms, apex_ms, next_at FROM batch"
 )
 
@@ -276,14 +275,7 @@ class Store:
         )
 
     def add_batch(
-        self,
-        key: str,
-        job: str,
-        text: str,
-        at: float,
-        *,
-        rows: int = 0,
-        next_at: float | None = None,
+        self, key: str, job: str, text: str, at: float, *, next_at: float | None = None
     ) -> None:
         """Add a queued batch; without `next_at` it may start as soon as there is room."""
         self.insert(
@@ -294,7 +286,6 @@ class Store:
             content=text,
             created=at,
             modified=at,
-            rows=rows,
             next_at=next_at,
         )
 

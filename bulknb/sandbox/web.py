@@ -4,13 +4,16 @@ import json
 import zlib
 from typing import Any, cast
 
-from flask import Response, current_app, request
+from flask import Response, request
 
 from bulknb.sandbox import xmltext
 from bulknb.sandbox.org import Org
 
 JSON = "application/json;charset=UTF-8"
 CSV = "text/csv"
+
+# Where the WSGI environment of a request holds the org that it is for.
+ORG = "bulknb.sandbox.org"
 
 # "Bulk API 2.0 Limits": 150 MB of data in one job.
 MAX_BODY_BYTES = 150 * 1024 * 1024
@@ -64,7 +67,7 @@ def no_resource() -> ApiError:
 
 def org() -> Org:
     """Return the org that the request is for."""
-    return cast(Org, current_app.extensions["org"])
+    return cast(Org, request.environ[ORG])
 
 
 def says_json() -> bool:

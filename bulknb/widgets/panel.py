@@ -187,7 +187,8 @@ class JobPanel:
         with self._lock:
             if error is None:
                 self._seen = self._clock.time()
-            self._trouble = "" if error is None else f"The server could not be asked: {error}"
+            asks_in_vain = error is not None and not job.done
+            self._trouble = f"The server could not be asked: {error}" if asks_in_vain else ""
             self.show(job.info)
             if job.done:
                 self._freeze()
@@ -199,15 +200,13 @@ class JobPanel:
             self._viewed = True
             if not self._frozen:
                 self._watch.add(self.job, self._told)
-            return
-        self._watch.remove(self.job, self._told)
-        if self._frozen:
+        elif self._frozen:
             close_tree(self.box)
+        else:
+            self._watch.remove(self.job, self._told)
 
     def _freeze(self) -> None:
         """Put the static twin in the live panel's place: saved notebooks show it everywhere."""
-        if self._frozen:
-            return
         self._frozen = True
         for handle in self._handles:
             handle.update(self._static(), raw=True)
