@@ -20,7 +20,9 @@ _CARD = _JINJA.from_string(
 <table class="bulknb-card" style="{{ table }}">
 <caption style="{{ caption }}">{{ title }}</caption>
 {% for name, value in rows %}
-<tr><th scope="row" style="{{ head }}">{{ name }}</th><td style="{{ cell }}">{{ value }}</td></tr>
+<tr style="{{ row }}">
+<th scope="row" style="{{ head }}">{{ name }}</th><td style="{{ cell }}">{{ value }}</td>
+</tr>
 {% endfor %}
 </table>"""
 )
@@ -49,24 +51,26 @@ _STRIP = _JINJA.from_string(
 
 _FAINT = "color: var(--jp-ui-font-color2, inherit); font-weight: normal"
 _CAPTION = "text-align: left; font-weight: 600; caption-side: top; color: inherit"
+_ROW = "background: none"  # Jupyter stripes tables
 
 _STYLES = {
     "table": "border-collapse: collapse; margin: 0.3em 0; font-variant-numeric: tabular-nums",
     "caption": f"{_CAPTION}; padding: 0.2em 0.5em; white-space: nowrap",
+    "row": _ROW,
     "head": f"text-align: left; padding: 0.15em 1.5em 0.15em 0.5em; {_FAINT}",
     "cell": "text-align: left; padding: 0.15em 0.5em; white-space: pre-wrap",
 }
 
 # Jupyter stripes and centres tables and pads its widgets' lines: each style here answers to one of
-# these, so that a live panel and its static twin look the same.
-# The least widths leave room for the usual texts: a tick of the clock moves no column.
+# these, so that a live panel and its static twin look the same. The columns' least widths leave
+# room for the usual texts: a tick of the clock moves no column.
 _PADDING = "padding: 0 10px; text-align: left; line-height: 1.6"
 _STRIP_STYLES = {
     "table": "border-collapse: collapse; margin: 0; font-variant-numeric: tabular-nums; "
     "font-size: var(--jp-ui-font-size1, 13px); color: inherit",
     "caption": f"{_CAPTION}; {_PADDING}; padding-bottom: 4px; white-space: nowrap",
     "faint": f"{_FAINT}; padding-left: 0.5em",
-    "row": "background: none",
+    "row": _ROW,
     "head": f"{_PADDING}; {_FAINT}; font-size: 0.9em",
     "cell": f"{_PADDING}; font-weight: 600; white-space: nowrap",
     "remark": f"{_PADDING}; padding-top: 4px; white-space: pre-wrap",

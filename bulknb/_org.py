@@ -281,7 +281,9 @@ class Jobs(Sequence[Job]):
         return str(self._view().to_html(notebook=True, max_rows=60))
 
     def _view(self) -> pd.DataFrame:
-        return self.frame[list(_VIEW)].rename(columns=_VIEW)
+        view = self.frame[list(_VIEW)]
+        created = view["created_date"].dt.strftime("%Y-%m-%d %H:%M")
+        return view.assign(created_date=created).rename(columns=_VIEW)
 
 
 #: What a list of jobs shows of each: column -> short title
@@ -291,7 +293,7 @@ _VIEW: Mapping[str, str] = {
     "object": "object",
     "job_type": "kind",
     "state": "state",
-    "created_date": "created",
+    "created_date": "created (UTC)",
     "number_records_processed": "processed",
     "number_records_failed": "failed",
     "total_processing_time_ms": "total ms",

@@ -178,7 +178,7 @@ def _times(history: pd.DataFrame, done: pd.Series[bool]) -> pd.DataFrame:
 
 def _job_labels(history: pd.DataFrame) -> list[str]:
     return [
-        " ".join([_clip(name) for name in names if pd.notna(name)] + [f"…{str(id_)[-4:]}"])
+        " ".join([_clip(name) for name in names if pd.notna(name)] + [_short(id_)])
         for *names, id_ in zip(history["object"], history["operation"], history["id"], strict=True)
     ]
 
@@ -202,6 +202,11 @@ def _group_label(group: object, jobs: int, pending: int) -> str:
     size = f"{jobs:,} job" if jobs == 1 else f"{jobs:,} jobs"
     waiting = f", {pending:,} not done" if pending else ""
     return f"{' · '.join(map(_clip, names))} ({size}{waiting})"
+
+
+def _short(id_: object) -> str:
+    """The end of an id: of its 15 characters, since the last 3 of 18 are only a checksum."""
+    return f"…{str(id_)[:15][-4:]}"
 
 
 def _clip(value: Any) -> str:

@@ -93,7 +93,7 @@ def test_a_done_job_is_apex_then_api_then_rest(ax):
 def test_jobs_keep_the_order_of_the_frame_and_the_first_is_on_top(ax):
     history = bulknb.jobs_frame([job(1, object="Zebra__c"), job(2, object="Account")])
     plots.processing_times(history, ax=ax)
-    assert row_labels(ax) == ["Zebra__c upsert …1AAA", "Account upsert …2AAA"]
+    assert row_labels(ax) == ["Zebra__c upsert …0001", "Account upsert …0002"]
     _, heights = ax.transData.transform([(0, 0), (0, 1)]).T
     assert heights[0] > heights[1]
 
@@ -186,7 +186,7 @@ def test_server_text_is_drawn_as_it_is():
     figure = plots.processing_times_figure(history)
     figure.savefig(io.BytesIO())  # a formula would not parse
     (ax,) = figure.axes
-    assert row_labels(ax)[0] == f"{formula} upsert …1AAA"
+    assert row_labels(ax)[0] == f"{formula} upsert …0001"
     assert notes(ax) == ["_$\\x$: times are final when done"]
     plots.processing_times_figure(history, by="object").savefig(io.BytesIO())
 
@@ -195,7 +195,7 @@ def test_long_and_broken_names_take_one_short_line(ax):
     plots.processing_times(bulknb.jobs_frame([job(1, object="A\nB" + "c" * 90 + "__c")]), ax=ax)
     (label,) = row_labels(ax)
     assert label.startswith("A Bccc")
-    assert label.endswith("ccc__c upsert …1AAA")
+    assert label.endswith("ccc__c upsert …0001")
     assert len(label) < 60
 
 

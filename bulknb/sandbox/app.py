@@ -45,7 +45,6 @@ def create_app(the_org: Org) -> "WSGIApplication":
         environ["PATH_INFO"] = path.rstrip("/") or "/"
         environ[ORG] = the_org
         with the_org.lock:
-            the_org.catch_up()
             return flask(environ, start_response)
 
     return application
@@ -61,6 +60,7 @@ def _flask() -> Flask:
         flask.register_blueprint(resource.blueprint)
     flask.before_request(_guard)
     flask.before_request(_authenticate)
+    flask.before_request(_catch_up)
     flask.after_request(_finish)
     flask.register_error_handler(ApiError, ApiError.answer)
     flask.register_error_handler(AsyncError, AsyncError.answer)
@@ -91,6 +91,11 @@ def _authenticate() -> None:
         kind, _, session = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not _is_token(session.strip()):
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+
+
+def _catch_up() -> None:
+    """Answer with what is true now."""
+    org().catch_up()
 
 
 def _is_async(which: Request) -> bool:

@@ -90,5 +90,5 @@ class ManualClock:
         self._listeners.append(listener)
 
     def unsubscribe(self, listener: Callable[[], None]) -> None:
-        """Undo `subscribe`."""
-        self._listeners.remove(listener)
+        """Undo `subscribe`, if it was done."""
+        self._listeners = [known for known in self._listeners if known != listener]

@@ -179,8 +179,6 @@ def _rows(job: Row) -> Iterator[tuple[list[str], Outcome | None]]:
 
 def _shuffled(lines: list[str]) -> list[str]:
     """Return the lines in another order: an org promises none."""
-    return [line for _, line in sorted(enumerate(lines), key=_scatter)]
-
-
-def _scatter(item: tuple[int, str]) -> int:
-    return ((item[0] + org().seed + 1) * 2_654_435_761) % 2**32
+    seed = org().seed + 1
+    order = sorted(range(len(lines)), key=lambda row: (row + seed) * 2_654_435_761 % 2**32)
+    return [lines[row] for row in order]

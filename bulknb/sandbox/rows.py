@@ -156,16 +156,11 @@ class Transaction:
             _fold(value): record_id
             for value, record_id in self._store.find_ids(parent, key.name, wanted)
         }
-        resolved = []
+        parents = {value: known.get(_fold(value)) for value in wanted}
         for row, value in enumerate(found):
-            if _given(value):
-                record_id = known.get(_fold(value))
-                if record_id is None:
-                    self._errors.setdefault(row, _no_parent(column, parent, value))
-                resolved.append(record_id)
-            else:
-                resolved.append(value)
-        return resolved
+            if value in wanted and parents[value] is None:
+                self._errors.setdefault(row, _no_parent(column, parent, value))
+        return [parents.get(value, value) for value in found]
 
     def _targets(self, typed: Typed, count: int) -> list[Record | None]:
         """Return the record each row is about, a blank one for an insert; None if it failed."""

@@ -67,7 +67,7 @@ class JobPanel:
         # Clicks come on a subshell's thread or the main one, news on the watch's.
         self._lock = threading.RLock()
         self._handles: list[Any] = []
-        self._displayed = self._watch.clock.monotonic()
+        self._displayed_at = self._watch.clock.monotonic()
         self._seen: float | None = None
         self._viewed = False
         self._asking = False
@@ -115,13 +115,13 @@ class JobPanel:
             bundle = {**self._static(), **view_bundle(self.box)}
             handle = publish(bundle, raw=True, display_id=True)
             self._handles.append(handle)
-            self._displayed = self._watch.clock.monotonic()
+            self._displayed_at = self._watch.clock.monotonic()
         self._watch.add(self.job, self._told)
 
     def _build(self) -> None:
         self.card = ipywidgets.HTML()
         self.close_button = _button("Close", "No more data can be added; Salesforce queues the job")
-        self.abort_button = _button("Abort", "Stop the job; asks once more")
+        self.abort_button = _button("Abort", "Abort the job; asks once more")
         self.progress = ipywidgets.IntProgress(
             max=self.rows or 1,
             layout={"width": "16em", "display": None if self.rows else "none"},
@@ -130,7 +130,7 @@ class JobPanel:
         self.message = ipywidgets.Label(layout={"flex": "1 1 20em", "margin": "0 0 0 8px"})
         self.message.add_class("bulknb-message")
         self.question = ipywidgets.Label()
-        self.confirm_button = _button("Abort job", "Stop the job now", style="danger")
+        self.confirm_button = _button("Abort job", "Abort the job now", style="danger")
         self.keep_button = _button("Keep running", "Leave the job as it is")
         self.verbs = ipywidgets.HBox(
             [self.close_button, self.abort_button, self.progress, self.message], layout=_BELOW
@@ -192,7 +192,10 @@ class JobPanel:
             self.show(job.info)
             if job.done:
                 self._freeze()
-        if not self._viewed and self._watch.clock.monotonic() - self._displayed > _UNSEEN_SECONDS:
+        if (
+            not self._viewed
+            and self._watch.clock.monotonic() - self._displayed_at > _UNSEEN_SECONDS
+        ):
             self._watch.remove(job, self._told)
 
     def _views_changed(self, change: dict[str, Any]) -> None:
