@@ -33,12 +33,21 @@ __version__ = "0.1.0"
 
 #: Loaded when first touched: matplotlib, ipywidgets and Flask cost more than all the rest.
 _NAMESPACES = ("errors", "plots", "sandbox", "widgets")
+_SANDBOX_NEEDS = ("flask", "lark", "waitress", "werkzeug")
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in _NAMESPACES:
+    if name not in _NAMESPACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    except ModuleNotFoundError as missing:
+        if missing.name not in _SANDBOX_NEEDS:
+            raise
+        lacking = missing.name
+    raise ModuleNotFoundError(
+        f"The sandbox needs {lacking}: pip install 'bulknb[sandbox]'", name=lacking
+    )
 
 
 def __dir__() -> list[str]:

@@ -170,12 +170,24 @@ class Load:
         """Abort: what is not sent stays here, and every unfinished job is aborted.
 
         Rows already written stay written: see ``committed`` and ``remaining`` after ``wait()``.
+
+        Raises
+        ------
+        BulkError
+            A job could not be aborted, and goes on; all others were. Call it again.
         """
         self._aborted.set()
+        trouble = None
         for job in self.jobs:
             if not job.done:
-                with contextlib.suppress(InvalidJobStateError):  # it ended just before
+                try:
                     job.abort()
+                except InvalidJobStateError:
+                    pass  # it ended just before
+                except BulkError as error:
+                    trouble = error
+        if trouble:
+            raise trouble
         return self
 
     @property
@@ -367,34 +379,32 @@ class Load:
                 job.abort()
 
     def _commit(self, part: _Part, job: IngestJob) -> None:
-        """Close the job; after a doubt ask it, and close the same job again if it is still open."""
+        """Close the job. If that stays in doubt, `_look` finds the job open and closes it again."""
         part.closed = True
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                job.close()
-            except InvalidJobStateError:
-                return  # an earlier close had arrived, or somebody aborted: the results will tell
-            except _TRANSIENT:
-                if not tries_left:
-                    raise
-            else:
-                return
-            self._wire.clock.sleep(_RETRY_SECONDS)
-            with contextlib.suppress(*_TRANSIENT):
-                if job.refresh().state != "Open":
-                    return
+        with contextlib.suppress(InvalidJobStateError, *_TRANSIENT):
+            job.close()
 
     def _follow(self) -> None:
-        """Ask the jobs until all are done; trouble on the way there is no reason to give up."""
+        """Ask the jobs until all are done."""
         self._stage = "processing"
         clock = self._wire.clock
         started = clock.monotonic()
-        committed = [part.job for part in self._parts if part.closed and part.job]
-        while waiting := [job for job in committed if not job.done]:
+        waiting = [part.job for part in self._parts if part.closed and part.job]
+        while waiting:
             clock.sleep(poll_seconds(clock.monotonic() - started))
-            for job in waiting:
-                with contextlib.suppress(*_TRANSIENT):
-                    job.refresh()
+            waiting = [job for job in waiting if self._look(job)]
+
+    def _look(self, job: IngestJob) -> bool:
+        """Ask a job how it is, and return whether to ask again."""
+        try:
+            if job.refresh().state == "Open":
+                job.abort() if self._aborted.is_set() else job.close()
+        except (InvalidJobStateError, *_TRANSIENT):
+            return True  # trouble on the way is no reason to give up: the job goes on
+        except BulkError as error:
+            self._error = self._error or error
+            return False
+        return not job.done
 
     def _collect(self) -> None:
         self._stage = "collecting results"

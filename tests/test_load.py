@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import threading
 
 import pandas as pd
@@ -239,13 +240,10 @@ def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkey
     with pytest.raises(StillRunningError):
         load.frame  # noqa: B018
 
-    def interrupt(_timeout: float | None) -> bool:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(load._ended, "wait", interrupt)
-        with pytest.raises(KeyboardInterrupt, match=r"Stopped waiting.*goes on.*abort\(\)"):
-            load.wait()
+    main = threading.main_thread().ident
+    threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt, match=r"Stopped waiting.*goes on.*abort\(\)"):
+        load.wait()
     hold.set()
     assert load.wait().counts["success"] == 5
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import bulknb
-from bulknb.errors import AuthenticationError
+from bulknb.errors import AuthenticationError, NotFoundError
 from bulknb.sandbox import Sandbox
 
 ROWS = 10
@@ -25,6 +25,7 @@ class Faulty:
         self.at = at
         self.kind = kind
         self.served = 0
+        self.closes = 0
         self.requests: list[tuple[str, str]] = []
 
     def __call__(self, environ, start_response):
@@ -57,9 +58,12 @@ class Faulty:
         return org
 
 
+def frame() -> pd.DataFrame:
+    return pd.DataFrame({"Name": [f"Acme {n}" for n in range(ROWS)]})
+
+
 def load(org: bulknb.Org) -> bulknb.Load:
-    frame = pd.DataFrame({"Name": [f"Acme {n}" for n in range(ROWS)]})
-    return org.load(frame, "Account", "insert", chunk_bytes=CHUNK_BYTES)
+    return org.load(frame(), "Account", "insert", chunk_bytes=CHUNK_BYTES)
 
 
 def test_a_load_without_a_fault_makes_two_jobs_by_seventeen_requests(sandbox):
@@ -86,6 +90,43 @@ def test_one_fault_anywhere_ends_well_with_every_row_once(sandbox, at, kind):
     assert done.frame["Id"].tolist() == [ids[name] for name in done.frame["Name"]]
     puts = Counter(path for method, path in faulty.requests if method == "PUT")
     assert set(puts.values()) == {1}
+
+
+def test_a_close_that_is_lost_again_and_again_is_repeated_on_the_same_job(sandbox):
+    class LosesCloses(Faulty):
+        def __call__(self, environ, start_response):
+            if environ["REQUEST_METHOD"] == "PATCH" and self.closes < 8:
+                self.closes += 1
+                raise ConnectionResetError
+            return super().__call__(environ, start_response)
+
+    faulty = LosesCloses(sandbox, 0, "")
+
+    done = load(faulty.connect(sandbox)).wait()
+
+    assert faulty.closes == 8
+    assert done.counts["success"] == len(sandbox.records("Account")) == ROWS
+    assert len(done.jobs) == 2
+
+
+def test_a_job_that_somebody_deletes_leaves_the_others_accounted_for(sandbox):
+    sound = Faulty(sandbox, 0, "")
+    org = sound.connect(sandbox)
+    broken = bulknb.Load(org._wire, frame(), "Account", "insert", chunk_bytes=CHUNK_BYTES)
+    commit = broken._commit
+
+    def commit_then_delete(part, job):
+        commit(part, job)
+        if part.start == 0:
+            job.delete()
+
+    broken._commit = commit_then_delete
+    with pytest.raises(NotFoundError):
+        broken.start().wait()
+
+    outcomes = broken.frame["outcome"].value_counts()
+    assert outcomes["success"] == len(sandbox.records("Account"))
+    assert outcomes["success"] + outcomes["unknown"] == ROWS
 
 
 @pytest.mark.parametrize("at", range(2, 18))

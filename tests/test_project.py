@@ -164,3 +164,21 @@ def test_the_example_of_the_readme_runs(capsys):
     assert "REQUIRED_FIELD_MISSING" in capsys.readouterr().out
     assert plt.gca().get_xlabel().startswith("Processing time")
     plt.close("all")
+
+
+def test_without_the_sandboxs_extra_it_says_what_to_install():
+    code = """
+import sys
+
+sys.modules["flask"] = None
+import bulknb
+
+try:
+    bulknb.sandbox
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "The sandbox needs flask: pip install 'bulknb[sandbox]'"
