@@ -6,7 +6,7 @@ without a server, for tests that call the WSGI application in their own process.
 
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -183,12 +183,16 @@ def serve(
     port: int = 0,
     path: str = ":memory:",
     demo: bool = False,
-    announce: Any = None,
+    announce: Callable[[Sandbox], object] | None = None,
 ) -> None:
     """Run a sandbox until SIGINT or SIGTERM comes; call it from the main thread.
 
     Parameters
     ----------
+    speed, seed, path, demo
+        See `Sandbox`.
+    port : int
+        The port on 127.0.0.1; by default a free one.
     announce : callable, optional
         Called with the `Sandbox` as soon as it answers.
     """

@@ -11,7 +11,7 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from bulknb.sandbox import bulk1, ingest, oauth, query, rest
+from bulknb.sandbox import bulk1, bulk2_ingest, bulk2_query, oauth, rest
 from bulknb.sandbox.org import DAILY_REQUESTS, Org
 from bulknb.sandbox.web import MAX_BODY_BYTES, ORG, ApiError, AsyncError, no_resource, org
 
@@ -56,7 +56,7 @@ def _flask() -> Flask:
     flask = Flask("bulknb.sandbox", static_folder=None)
     flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     flask.url_map.converters["version"] = _Version
-    for resource in (bulk1, ingest, query, rest, oauth):
+    for resource in (bulk1, bulk2_ingest, bulk2_query, rest, oauth):
         flask.register_blueprint(resource.blueprint)
     flask.before_request(_guard)
     flask.before_request(_authenticate)

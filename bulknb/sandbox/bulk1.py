@@ -32,7 +32,7 @@ blueprint = Blueprint("bulk1", __name__, url_prefix="/services/async/<version:ve
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete", "query", "queryAll")
 CONTENT_TYPES = {"CSV": "text/csv", "JSON": "application/json", "XML": "application/xml"}
 # simple-salesforce sends the number of the mode.
-MODES = {"Parallel": "Parallel", "Serial": "Serial", 0: "Parallel", 1: "Serial"}
+MODES = {"Parallel": "Parallel", "Serial": "Serial", "0": "Parallel", "1": "Serial"}
 MAX_BATCH_CHARACTERS = 10_000_000
 SECONDS_OPEN = 24 * 3600
 
@@ -59,7 +59,7 @@ def create(version: str) -> Response:
     """Create a job, state Open."""
     wanted = _sent_job()
     operation = wanted.get("operation")
-    mode = MODES.get(wanted.get("concurrencyMode", "Parallel"))
+    mode = MODES.get(str(wanted.get("concurrencyMode", "Parallel")))
     content_type = str(wanted.get("contentType", "XML"))
     if content_type.startswith("ZIP_"):
         raise AsyncError("FeatureNotEnabled", "Binary content is not enabled in the sandbox")
@@ -70,8 +70,9 @@ def create(version: str) -> Response:
         raise AsyncError("InvalidJob", f"Unable to find object: {wanted.get('object')}")
     external_id = None
     if operation == "upsert":
+        name = jobs.text(wanted, "externalIdFieldName")
         try:
-            external_id = jobs.require_external_id(kind, wanted.get("externalIdFieldName"))
+            external_id = jobs.require_external_id(kind, name)
         except ApiError as error:
             raise AsyncError("InvalidJob", error.message) from None
     job = org().new_job(
@@ -80,7 +81,7 @@ def create(version: str) -> Response:
         operation=operation,
         object=kind.name,
         external_id=external_id,
-        assignment_rule=wanted.get("assignmentRuleId"),
+        assignment_rule=jobs.text(wanted, "assignmentRuleId"),
         concurrency=mode,
         content_type=content_type,
         state="Open",

@@ -32,7 +32,8 @@ def read_json(text: str) -> Content:
     """Read a list of objects; parents are objects inside: ``{"Owner": {"Email": "x"}}``."""
     try:
         found = json.loads(text)
-    except ValueError as error:
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
         raise ContentError(f"Failed to parse JSON: {error}") from None
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise ContentError("Failed to parse JSON: a batch is a list of objects")
@@ -43,6 +44,8 @@ def _json_pairs(row: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for name, value in row.items():
         if name == "attributes":
             continue
+        if isinstance(value, dict) and prefix:
+            raise ContentError("Failed to parse JSON: a parent is named by a field of its own")
         if isinstance(value, dict):
             yield from _json_pairs(value, f"{prefix}{name}.")
         else:
@@ -64,9 +67,9 @@ def read_xml(text: str) -> Content:
     """Read ``<sObjects><sObject>…``; parents are elements inside."""
     try:
         root = xmltext.read(text.encode())
-    except xmltext.XmlError as error:
+        return _from_pairs([list(_xml_pairs(record)) for record in root])
+    except (xmltext.XmlError, RecursionError) as error:
         raise ContentError(f"Failed to parse XML: {error}") from None
-    return _from_pairs([list(_xml_pairs(record)) for record in root])
 
 
 def _xml_pairs(record: Element, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -69,11 +69,6 @@ class Engine:
 
     # The clock's side
 
-    def next_due(self) -> float | None:
-        """Return when something happens next, in seconds since the epoch; None if never."""
-        due = self._next()
-        return due["at"] if due else None
-
     def run_until(self, now: float) -> None:
         """Let happen all that is due by `now`."""
         while (due := self._next()) and due["at"] <= now:
@@ -115,13 +110,12 @@ class Engine:
         """
         with self._store.transaction():
             self._store.update("job", job["id"], state="Aborted", modified=now, next_at=None)
-            if job["type"] == "V2Ingest":
-                self._cut(job, now)
+            self._cut(job, now)
+            self._store.drop_queued(job["id"], now)
+            if job["type"] == "V2Ingest":  # a 1.0 batch at work runs to its end
                 for batch in self._store.batches(job["id"], "InProgress"):
                     self._commit(batch, now)
                     self._end_batch(batch["id"], "NotProcessed", now)
-            self._store.drop_queued(job["id"], now)
-            self._start_waiting(now)
 
     # 2.0 jobs
 
@@ -150,13 +144,14 @@ class Engine:
 
     def _cut(self, job: Row, at: float) -> str:
         """Cut an upload into queued batches and return its header line, empty if it has none."""
-        pieces = csvtext.split(job["content"] or "", delimiter(job), BATCH_ROWS)
+        text = self._store.take_upload(job["id"])
+        pieces = csvtext.split(text, delimiter(job), BATCH_ROWS)
         header = next(pieces, "")
         for text in pieces:
             (key,) = self._store.new_ids(ids.BATCH)
             self._store.add_batch(key, job["id"], text, at)
-        if job["content"] is not None:
-            self._store.update("job", job["id"], content=None, header=header)
+        if header:
+            self._store.update("job", job["id"], header=header)
         return header
 
     def _complete_if_done(self, job: str, at: float) -> None:
@@ -186,7 +181,7 @@ class Engine:
             self._end_query_batch(batch, at)
         else:
             self._commit(batch, at)
-            self._schedule(batch["id"], at)
+            self._go_on(batch["id"], at)
 
     def _start_waiting(self, at: float) -> None:
         """Start queued batches, oldest first, as long as there is room."""
@@ -211,10 +206,10 @@ class Engine:
             else:
                 work = self._work[key] = self._read(job, key)
                 reading = SERIALIZATION_MS + SERIALIZATION_MS_PER_ROW * len(work.rows)
-                self._schedule(key, at + reading * self._vary(key, "read") / 1000)
+                self._schedule(work, key, 0, at + reading * self._vary(key, "read") / 1000)
         except ValueError as error:
-            self._store.update("batch", key, message=f"InvalidBatch : {error}")
-            self._end_batch(key, "Failed", at)
+            message = f"InvalidBatch : {error}"
+            self._store.update("batch", key, state="Failed", message=message)
             return False
         return True
 
@@ -224,6 +219,8 @@ class Engine:
             found = content.read_csv(f"{job['header']}\n{text}", delimiter(job))
         else:
             found = content.READERS[job["content_type"]](text)
+            if len(found.rows) > BATCH_ROWS:
+                raise ValueError(f"Maximum number of records exceeded: {BATCH_ROWS}")
         return Work(job, self._plan(job, found.columns), found.rows)
 
     def _plan(self, job: Row, columns: list[str]) -> Plan:
@@ -237,16 +234,20 @@ class Engine:
             self._work[batch["id"]] = self._read(job, batch["id"])
         return self._work[batch["id"]]
 
-    def _schedule(self, key: str, at: float) -> None:
-        """Begin the next transaction of a batch, which commits when its time is over."""
+    def _schedule(self, work: Work, batch: str, first: int, at: float) -> None:
+        """Begin the transaction from that row on; it commits when its time is over."""
+        active_ms, _ = self._cost(work, batch, first)
+        self._store.update("batch", batch, next_at=at + active_ms / 1000)
+
+    def _go_on(self, key: str, at: float) -> None:
+        """Begin the next transaction of a batch, or end it."""
         batch = self._store.get_batch(key)
         work = self._work_of(batch)
-        if batch["processed"] >= len(work.rows):
+        if batch["processed"] < len(work.rows):
+            self._schedule(work, key, batch["processed"], at)
+        else:
             self._end_batch(key, "Completed", at)
             self._complete_if_done(batch["job"], at)
-        else:
-            active_ms, _ = self._cost(work, key, batch["processed"])
-            self._store.update("batch", key, next_at=at + active_ms / 1000)
 
     def _commit(self, batch: Row, at: float) -> None:
         """Save the rows of a transaction: now their records are there for all to see."""
@@ -276,8 +277,6 @@ class Engine:
         batch = self._store.get_batch(key)
         # A transaction that an abort had to wait for counts in full, hence max().
         total_ms = max(batch["api_ms"], round((at - batch["started"]) * 1000))
-        if state == "Failed":
-            total_ms = 0
         self._store.update("batch", key, state=state, total_ms=total_ms, modified=at, next_at=None)
         self._start_waiting(at)
 
@@ -292,6 +291,11 @@ class Engine:
                 "Failed to process query: INVALID_TYPE_FOR_OPERATION: The root entity of the"
                 f" requested query ({query.kind.name}) does not match the entity of the requested"
                 f" Bulk API Job ({job['object']})."
+            )
+        if query.counts:
+            raise ValueError(
+                "Failed to process query: FUNCTIONALITY_NOT_ENABLED: Aggregate Relationships not"
+                " supported in Bulk Query"
             )
         count = write_results(self._store, query, job, owner=key)
         self._store.update("batch", key, next_at=at + self.query_ms(key, count) / 1000)

@@ -158,10 +158,10 @@ def _run(org: Org, past: Past, user: str, at: float) -> None:
         object=past.object,
         external_id=_EXTERNAL_IDS[past.object] if past.operation == "upsert" else None,
         query=past.query or None,
-        content=None if past.query else _csv(org, past),
-        uploads=0 if past.query else 1,
         state="Open",
     )
+    if not past.query:
+        org.store.save_upload(job["id"], _csv(org, past))
     if past.closed:
         org.engine.enqueue_job(job["id"], at + 1)
     if past.abort_after:

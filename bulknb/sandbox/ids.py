@@ -43,8 +43,18 @@ def make(prefix: str, number: int) -> str:
     >>> make("750", 1)
     '750xx0000000001AAA'
     """
+    high, low = divmod(number, len(_PAIRS))
+    return to_18(_head(prefix, high) + _PAIRS[low])
+
+
+# The last two characters of an id change from record to record, the others hardly ever.
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+
+
+@lru_cache(maxsize=1024)
+def _head(prefix: str, number: int) -> str:
     letters = []
     while number:
-        number, digit = divmod(number, 62)
+        number, digit = divmod(number, len(_DIGITS))
         letters.append(_DIGITS[digit])
-    return to_18(prefix + "xx" + "".join(reversed(letters)).rjust(10, "0"))
+    return prefix + "xx" + "".join(reversed(letters)).rjust(8, "0")

@@ -4,7 +4,6 @@ Which keys an answer has depends on the call; all come in the same order.
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from sqlite3 import Row
 from typing import Any
@@ -135,14 +134,17 @@ def write_locator(position: int) -> str:
     return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
 
 
-def read_locator(text: str | None) -> int:
+def read_locator(locator: str | None) -> int:
     """Return the position that a locator stands for; 0 without one."""
-    if not text:
+    if not locator:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError):
-        raise ApiError(400, "INVALID_LOCATOR", f"Invalid locator: {text}", bulk=True) from None
+        position = int(base64.urlsafe_b64decode(locator + "=" * (-len(locator) % 4)))
+    except ValueError:  # binascii.Error is one, too
+        position = -1
+    if not 0 <= position < 2**63:
+        raise ApiError(400, "INVALID_LOCATOR", f"Invalid locator: {locator}", bulk=True)
+    return position
 
 
 # What comes in
@@ -164,6 +166,12 @@ def known(wanted: Json, name: str, allowed: Sequence[str], default: str | None =
     return str(value)
 
 
+def text(wanted: Json, name: str) -> str | None:
+    """Return a property that is text, None if it is not there."""
+    value = wanted.get(name)
+    return None if value is None else str(value)
+
+
 def data_format(wanted: Json) -> Json:
     """Return how the data of a job are written, as the store keeps it."""
     known(wanted, "contentType", ("CSV",), "CSV")
@@ -173,13 +181,13 @@ def data_format(wanted: Json) -> Json:
     }
 
 
-def require_external_id(kind: ObjectType, name: object) -> str:
+def require_external_id(kind: ObjectType, name: str | None) -> str:
     """Return the field that an upsert goes by, as declared."""
     if not name:
         raise invalid_job(
             f"External ID was blank for {kind.name}. An External ID must be specified for upsert."
         )
-    field = kind.field(str(name))
+    field = kind.field(name)
     if field is None or not field.indexed:
         raise invalid_job(
             f"Field name provided, {name} does not match an External ID, Salesforce Id, or"
@@ -188,10 +196,10 @@ def require_external_id(kind: ObjectType, name: object) -> str:
     return field.name
 
 
-def compiled(text: str, *, deleted_too: bool = False) -> soql.Query:
+def compiled(query: str, *, deleted_too: bool = False) -> soql.Query:
     """Return a query, or raise the error for one that an org refuses."""
     try:
-        return soql.parse(text, org().objects, deleted_too=deleted_too)
+        return soql.parse(query, org().objects, deleted_too=deleted_too)
     except soql.SoqlError as error:
         raise ApiError(400, error.code, str(error)) from None
 

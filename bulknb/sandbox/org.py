@@ -1,9 +1,9 @@
 """The org behind the server: its objects, its data, its engine, its clock, its user."""
 
+import hashlib
 import secrets
 import string
 import threading
-import zlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -154,7 +154,8 @@ class Org:
 
     def _place(self, key: str) -> int:
         """Return where a job stands in lists: anywhere, but always in the same place."""
-        return 1 + zlib.crc32(f"{self.seed} {key}".encode())
+        digest = hashlib.blake2b(f"{self.seed} {key}".encode(), digest_size=7).digest()
+        return 1 + int.from_bytes(digest)
 
 
 def _new_token() -> str:

@@ -94,8 +94,8 @@ def _query(version: str, *, deleted_too: bool) -> Response:
     return _page(version, cursor, 0)
 
 
-@blueprint.get("/data/v<version:version>/query/<cursor>-<int:first>")
-@blueprint.get("/data/v<version:version>/queryAll/<cursor>-<int:first>")
+@blueprint.get("/data/v<version:version>/query/<cursor>-<int(max=1000000000):first>")
+@blueprint.get("/data/v<version:version>/queryAll/<cursor>-<int(max=1000000000):first>")
 def query_more(version: str, cursor: str, first: int) -> Response:
     """Return a further page of an answer."""
     return _page(version, cursor, first)

@@ -4,12 +4,13 @@ Status codes are those of "Core Data Types Used in API Calls" (SOAP API Develope
 texts are as recorded from orgs where a record exists.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from bulknb.sandbox import values
 from bulknb.sandbox.plan import Column, Plan
-from bulknb.sandbox.schema import ObjectType, Record
+from bulknb.sandbox.schema import ObjectType, Record, ValidationRule
 from bulknb.sandbox.store import Outcome, Store
 
 
@@ -37,6 +38,8 @@ class RowError(NamedTuple):
 class _Clear:
     """The cell said ``#N/A``: set the field to null."""
 
+
+log = logging.getLogger("bulknb.sandbox")
 
 CLEAR = _Clear()
 
@@ -78,7 +81,9 @@ class Transaction:
         self._plan = plan
         self._at = values.stamp(at)
         self._errors: dict[int, RowError] = {}
-        self._typed = [field for field in plan.kind.all_fields if field.type in _PYTHON_TYPES]
+        self._python_fields = [
+            field for field in plan.kind.all_fields if field.type in _PYTHON_TYPES
+        ]
         self._required = [field.name for field in plan.kind.all_fields if field.required]
         self._blank = plan.kind.blank() | {
             "OwnerId": user,
@@ -292,11 +297,13 @@ class Transaction:
             message = f"Required fields are missing: [{', '.join(missing)}]"
             self._fail(row, "REQUIRED_FIELD_MISSING", message, *missing)
         if kind.validation_rules and not missing:
-            view = record | {f.name: values.to_python(f, record[f.name]) for f in self._typed}
+            view = record | {
+                f.name: values.to_python(f, record[f.name]) for f in self._python_fields
+            }
             for rule in kind.validation_rules:
-                if rule.when(view):
+                if message := _refusal(rule, view):
                     where = (rule.field,) if rule.field else ()
-                    self._fail(row, "FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message, *where)
+                    self._fail(row, "FIELD_CUSTOM_VALIDATION_EXCEPTION", message, *where)
 
     def _check_unique(self, name: str, targets: Sequence[Record | None]) -> None:
         rows = [
@@ -329,6 +336,16 @@ class Transaction:
     def _outcome(error: RowError | None, record: Record | None, new: set[str]) -> Outcome:
         key = (record and record["Id"]) or ""
         return Outcome(key, False, str(error)) if error else Outcome(key, key in new, "")
+
+
+def _refusal(rule: ValidationRule, record: Record) -> str:
+    """Return why a rule refuses a record, empty if it does not."""
+    try:
+        return rule.message if rule.when(record) else ""
+    except Exception as error:
+        # Ours: a broken rule fails its rows; it must not stop the org.
+        log.exception("The validation rule %s is broken", rule.name)
+        return f'The formula in the "{rule.name}" validation rule is invalid: {error!r}'
 
 
 def _fold(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The web server of a sandbox: waitress on loopback, in a thread of its own."""
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ class Server:
     """A server that listens from the start and answers until closed."""
 
     def __init__(self, application: "WSGIApplication", port: int) -> None:
+        # It warns whenever a request has to wait for a thread, which here is no news.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._sockets: dict[int, Any] = {}
         self._server = waitress.create_server(
             application,

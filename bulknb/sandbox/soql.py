@@ -18,6 +18,8 @@ _ADVICE = (
     "append the '__c' after the {0} name. Please reference your WSDL or the describe call for"
     " the appropriate names."
 )
+# SQLite takes no expression that is nested deeper than 1,000.
+MAX_CONDITIONS = 300
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 # What each type of field is compared with; all others are compared with text.
 _LITERALS = dict.fromkeys(NUMBERS | {"int"}, "NUMBER") | {
@@ -117,6 +119,7 @@ class _Compiler:
         self._objects = objects
         self._tree = syntax.read(text)
         self._kind = self._object(self._tree.object)
+        self._conditions = 0
         self._parameters: list[Any] = []
         self._joined: dict[str, Field] = {}
 
@@ -210,6 +213,9 @@ class _Compiler:
     # Conditions
 
     def _condition(self, condition: syntax.Condition) -> str:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise SoqlError("QUERY_TOO_COMPLICATED", "The query has too many conditions")
         match condition:
             case Junction(word, parts):
                 return f" {word} ".join(f"({self._condition(part)})" for part in parts)

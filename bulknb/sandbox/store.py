@@ -32,12 +32,15 @@ CREATE TABLE IF NOT EXISTS job (
   created REAL NOT NULL,            -- seconds since the epoch, as all moments here
   modified REAL NOT NULL,
   uploads INTEGER NOT NULL DEFAULT 0,
-  content TEXT,                     -- what was uploaded, until it is cut into batches
-  header TEXT,
+  header TEXT,                      -- the first line of what was uploaded, as it was
   next_at REAL                      -- when the engine has to look at it again
 );
 CREATE INDEX IF NOT EXISTS job_place ON job (place);
 CREATE INDEX IF NOT EXISTS job_next ON job (next_at) WHERE next_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS upload (  -- until it is cut into batches
+  job TEXT PRIMARY KEY REFERENCES job, content TEXT NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS batch (
   id TEXT PRIMARY KEY,
@@ -348,6 +351,17 @@ class Store:
         assert found is not None, "an aggregate always has a row"
         return found
 
+    def save_upload(self, job: str, text: str) -> None:
+        """Keep the data of a 2.0 job; of several uploads, the last one."""
+        self.execute("INSERT OR REPLACE INTO upload VALUES (?, ?)", job, text)
+        self.execute("UPDATE job SET uploads = uploads + 1 WHERE id = ?", job)
+
+    def take_upload(self, job: str) -> str:
+        """Return the data of a job, once; empty if there are none (left)."""
+        found = self.row("SELECT content FROM upload WHERE job = ?", job)
+        self.execute("DELETE FROM upload WHERE job = ?", job)
+        return str(found[0]) if found else ""
+
     def delete_job(self, job: str) -> None:
         """Forget a job with its batches and results; records stay."""
         with self.transaction():
@@ -357,6 +371,7 @@ class Store:
                 sql("DELETE FROM result WHERE owner = ? OR owner IN (", owned, ")"), job, job
             )
             self.execute("DELETE FROM batch WHERE job = ?", job)
+            self.execute("DELETE FROM upload WHERE job = ?", job)
             self.execute("DELETE FROM job WHERE id = ?", job)
 
     def save_outcomes(self, batch: str, first: int, outcomes: Sequence[Outcome]) -> None:

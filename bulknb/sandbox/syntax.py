@@ -8,6 +8,8 @@ from importlib.resources import files
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
+MAX_CHARACTERS = 100_000
+
 
 class SoqlError(ValueError):
     """A query that an org refuses.
@@ -156,11 +158,15 @@ def read(text: str) -> Select:
     SoqlError
         MALFORMED_QUERY, if the text is not of the subset of SOQL that the grammar describes.
     """
+    if len(text) > MAX_CHARACTERS:
+        message = f"SOQL statements cannot be longer than {MAX_CHARACTERS} characters."
+        raise SoqlError("MALFORMED_QUERY", message)
     try:
-        tree = _parser().parse(text)
+        return _Builder().transform(_parser().parse(text))
     except UnexpectedInput as error:
         raise SoqlError("MALFORMED_QUERY", _malformed(text, error)) from None
-    return _Builder().transform(tree)
+    except RecursionError:
+        raise SoqlError("QUERY_TOO_COMPLICATED", "The conditions are nested too deeply") from None
 
 
 def _malformed(text: str, error: UnexpectedInput) -> str:

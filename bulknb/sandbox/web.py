@@ -97,7 +97,9 @@ def json_body() -> dict[str, Any]:
     """Return the body of the request, which has to be a JSON object."""
     try:
         found = json.loads(body())
-    except ValueError:
+        # Half of a surrogate pair is JSON, but no text that could be kept or answered.
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ApiError(400, "JSON_PARSER_ERROR", "The request body is not a JSON object")

@@ -4,6 +4,7 @@ The layout of answers (line breaks, one space of indentation per level, no last 
 the one of recorded bodies.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -11,6 +12,9 @@ from xml.sax.saxutils import escape
 
 NAMESPACE = "http://www.force.com/2009/06/asyncapi/dataload"
 _NIL = "http://www.w3.org/2001/XMLSchema-instance nil"
+
+# Characters that XML cannot hold, not even escaped.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 # Nested (name, value) pairs; a value is text, a number, or the element's children.
 Tree = Iterable[tuple[str, object]]
@@ -72,4 +76,4 @@ def text(value: object) -> str:
     """Return a value as XML writes it, escaped."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return escape(str(value))
+    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))

@@ -222,6 +222,10 @@ def test_a_query_without_rows_says_so(api, make, send, sandbox):
             " of the requested query (Contact) does not match the entity of the requested Bulk"
             " API Job (Account).",
         ),
+        (
+            "SELECT COUNT() FROM Account",
+            "InvalidBatch : Failed to process query: FUNCTIONALITY_NOT_ENABLED: ",
+        ),
     ],
 )
 def test_a_query_that_fails_fails_its_batch(api, make, send, sandbox, soql, message):
@@ -238,6 +242,14 @@ def test_a_query_that_fails_fails_its_batch(api, make, send, sandbox, soql, mess
     )
 
 
+def test_a_batch_has_ten_thousand_rows_at_most(api, make, send, sandbox):
+    job = make()
+    batch = send(job, "Name\n" + "x\n" * 10_001)
+    sandbox.clock.advance(60)
+    assert tag(api("GET", f"{JOBS}/{job}/batch/{batch}"), "state") == "Failed"
+    assert sandbox.records("Account") == []
+
+
 def test_an_unknown_column_fails_the_batch(api, make, send, sandbox):
     job = make()
     batch = send(job, "Name,Nope\nA,B\n")
@@ -245,6 +257,18 @@ def test_an_unknown_column_fails_the_batch(api, make, send, sandbox):
     info = api("GET", f"{JOBS}/{job}/batch/{batch}")
     assert tag(info, "stateMessage") == "InvalidBatch : Field name not found : Nope"
     assert tag(api("GET", f"{JOBS}/{job}"), "numberBatchesFailed") == "1"
+
+
+def test_a_batch_that_fails_at_once_makes_room_for_the_next(api, make, send, sandbox):
+    job = make()
+    slow, quick = ("Name\n" + "x\n" * rows for rows in (5000, 10))
+    # The five slow ones take all the room; the others have to wait for it together.
+    bodies = [slow] * 5 + ["Nope\nA\n"] * 2 + [quick] * 3
+    batches = [send(job, body) for body in bodies]
+    sandbox.clock.advance(600)
+    states = [tag(api("GET", f"{JOBS}/{job}/batch/{batch}"), "state") for batch in batches]
+    assert states == ["Completed"] * 5 + ["Failed"] * 2 + ["Completed"] * 3
+    assert len(sandbox.records("Account")) == 5 * 5000 + 3 * 10
 
 
 def test_an_abort_stops_batches_that_wait_and_lets_running_ones_end(api, make, send, sandbox):
@@ -340,6 +364,13 @@ def test_a_document_type_is_refused(api, make, send, sandbox):
     batch = send(job, f"{doctype}<sObjects/>")
     sandbox.clock.advance(60)
     assert tag(api("GET", f"{JOBS}/{job}/batch/{batch}"), "state") == "Failed"
+
+
+def test_what_xml_cannot_hold_is_replaced(api):
+    wanted = "<jobInfo><operation>insert</operation><object>a\x85b&lt;</object></jobInfo>"
+    assert refused(api("POST", JOBS, data=wanted.encode()))[2].endswith("&lt;")
+    answer = api("GET", f"{JOBS}/750%01")
+    assert refused(answer)[2] == "Unable to find job: 750\N{REPLACEMENT CHARACTER}"
 
 
 def test_xml_without_a_content_type_is_xml_data(api):

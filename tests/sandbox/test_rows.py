@@ -102,9 +102,9 @@ def test_an_upsert_goes_by_a_lookup_field_too(load, sandbox):
 
 
 def test_the_same_key_twice_in_a_transaction_fails_once(failures):
-    csv = "Name,ExternalId__c\nA,k\nB,K\n"
+    csv = "Name,ExternalId__c\nA,K\nB,k\n"
     assert failures(csv, operation="upsert", externalIdFieldName="ExternalId__c") == [
-        "DUPLICATE_EXTERNAL_ID:Duplicate external id specified: K:ExternalId__c --"
+        "DUPLICATE_EXTERNAL_ID:Duplicate external id specified: k:ExternalId__c --"
     ]
 
 
@@ -164,6 +164,25 @@ def test_the_key_of_a_deleted_record_is_free_again(load, sandbox):
     load("Name,ExternalId__c\nB,1\n", **upsert)
     (account,) = sandbox.records("Account")
     assert account["Id"] != old
+
+
+def test_a_broken_validation_rule_fails_its_rows_and_nothing_else(failures, sandbox):
+    sandbox.create_object(
+        ObjectType(
+            "Fragile__c",
+            (Field("Amount__c", "double"),),
+            validation_rules=(
+                ValidationRule("Big", when=lambda record: record["Amount__c"] > 5, message="Big."),
+            ),
+        )
+    )
+
+    [error] = failures('Amount__c\n4\n""\n', "Fragile__c")
+
+    assert error.startswith(
+        'FIELD_CUSTOM_VALIDATION_EXCEPTION:The formula in the ""Big"" validation rule is invalid'
+    )
+    assert len(sandbox.records("Fragile__c")) == 1
 
 
 def test_a_validation_rule_sees_typed_values_of_the_whole_record(failures, load, sandbox):

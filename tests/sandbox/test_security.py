@@ -107,3 +107,84 @@ def test_a_fault_of_the_sandbox_shows_no_traceback(sandbox, api, caplog, path):
 def test_a_wrong_path_or_method_is_an_error_of_the_api(api, method, path, code):
     (error,) = api(method, path).json
     assert error["errorCode"] == code
+
+
+DEEP = 50_000
+NASTY = [
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"null",
+    b"[" * DEEP,
+    b'{"a":' * DEEP,
+    b"<a>" * DEEP,
+    b'{"object": ["Account"], "operation": {}, "contentType": 5, "concurrencyMode": []}',
+    b'{"object": "Account", "operation": "insert", "assignmentRuleId": {"a": 1}}',
+    b'{"object": "\\ud800", "operation": "insert"}',
+    b'{"operation": "query", "query": ["SELECT"]}',
+    b'{"operation": "query", "query": "SELECT Id FROM Account WHERE '
+    + b"NOT " * 5000
+    + b'Id = null"}',
+    b'{"operation": "query", "query": "SELECT Id FROM Account LIMIT 99999999999999999999"}',
+    b'{"state": {"a": 1}}',
+    b'<?xml version="1.0" encoding="utf-99"?><jobInfo/>',
+    b"<jobInfo><operation><a/></operation></jobInfo>",
+    b'[{"Name": "\\ud800"}]',
+    b'[{"Owner": {"Owner": {"Name": "x"}}}]',
+    b'[{"Name": [1]}]',
+    b'a,b\n"',
+    b'"Name\n',
+    b"Name\n\x00\n",
+    b",,,\n1,2,3,4\n",
+    b"Id.Name,Owner.,.Name\n1,2,3\n",
+    b"Name,Name\nA,B\n",
+]
+
+
+@pytest.mark.parametrize("body", NASTY)
+def test_nothing_that_is_sent_breaks_the_sandbox(api, sandbox, body):
+    json, xml = "application/json", "application/xml"
+    ingest = api("POST", "v62.0/jobs/ingest", json={"object": "Account", "operation": "insert"})
+    job = f"v62.0/jobs/ingest/{ingest.json['id']}"
+    answers = [api("PUT", f"{job}/batches", data=body)]
+    for kind in (json, xml):
+        for method, path in [
+            ("POST", "v62.0/jobs/ingest"),
+            ("POST", "v62.0/jobs/query"),
+            ("PATCH", job),
+            ("POST", "async/62.0/job"),
+            ("POST", "oauth2/token"),
+        ]:
+            answers.append(api(method, path, data=body, headers={"Content-Type": kind}))
+    for content_type in ("CSV", "JSON", "XML"):
+        for operation in ("insert", "query"):
+            wanted = {"object": "Account", "operation": operation, "contentType": content_type}
+            classic = api("POST", "async/62.0/job", json=wanted).json["id"]
+            answers.append(api("POST", f"async/62.0/job/{classic}/batch", data=body))
+            answers.append(api("POST", f"async/62.0/job/{classic}", data=body))
+    api("PATCH", job, json={"state": "UploadComplete"})
+    sandbox.clock.advance(3600)
+    answers += [api("GET", f"{job}/{name}") for name in ("failedResults", "successfulResults")]
+    assert max(answer.status_code for answer in answers) < 500
+    assert api("GET", job).json["state"] in {"JobComplete", "Failed"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "v62.0/jobs/query/{query}/results?maxRecords=" + "9" * 5000,
+        "v62.0/jobs/query/{query}/results?locator=OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk",
+        "v62.0/jobs/query/{query}/results?locator=LTE",
+        "v62.0/jobs/ingest?queryLocator=%ff",
+        "v62.0/query?q=%ff%00",
+        "v62.0/query",
+        "v62.0/query/01g-99999999999999999999",
+        "v62.0/query/750-0",
+        "v62.0/jobs/ingest/%00",
+    ],
+)
+def test_no_parameter_breaks_the_sandbox(api, sandbox, path):
+    wanted = {"operation": "query", "query": "SELECT Id FROM User"}
+    query = api("POST", "v62.0/jobs/query", json=wanted).json["id"]
+    sandbox.clock.advance(60)
+    assert api("GET", path.format(query=query)).status_code < 500

@@ -32,14 +32,14 @@ def create(version: str) -> Response:
     kind = org().kind(wanted.get("object"))
     if kind is None:
         raise jobs.invalid_entity(wanted.get("object"))
-    external_id = wanted.get("externalIdFieldName")
+    external_id = jobs.text(wanted, "externalIdFieldName")
     job = org().new_job(
         "V2Ingest",
         version,
         operation=operation,
         object=kind.name,
         external_id=jobs.require_external_id(kind, external_id) if operation == "upsert" else None,
-        assignment_rule=wanted.get("assignmentRuleId"),
+        assignment_rule=jobs.text(wanted, "assignmentRuleId"),
         state="Open",
         **jobs.data_format(wanted),
     )
@@ -67,7 +67,7 @@ def upload(version: str, key: str) -> Response:
     job = jobs.find_job(key, ("V2Ingest",))
     if job["state"] != "Open":
         raise jobs.invalid_state(f"Uploading to already {jobs.done(job)} Job not allowed")  # ours
-    org().store.update("job", job["id"], content=_text(body()), uploads=job["uploads"] + 1)
+    org().store.save_upload(job["id"], _text(body()))
     return Response(status=201)
 
 

@@ -20,7 +20,7 @@ def create(version: str) -> Response:
     """Create a job; it needs no data and no close: UploadComplete at once."""
     wanted = json_body()
     operation = jobs.known(wanted, "operation", tuple(sorted(QUERY_OPERATIONS)))
-    text = str(wanted.get("query") or "")
+    text = jobs.text(wanted, "query") or ""
     query = jobs.compiled(text, deleted_too=operation == "queryAll")
     if query.counts:
         message = "Aggregate Relationships not supported in Bulk Query"
@@ -102,6 +102,6 @@ def results(version: str, key: str) -> Response:
 
 def _page_rows() -> int:
     text = request.args.get("maxRecords", str(PAGE_ROWS))
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
         raise ApiError(400, "INVALID_QUERY_LOCATOR", f"Invalid maxRecords: {text}", bulk=True)
     return int(text)
