@@ -32,14 +32,21 @@ class Server:
             max_request_body_size=MAX_BODY_BYTES,
         )
         self.port = int(self._server.effective_port)
-        self._thread = threading.Thread(
-            target=self._server.run, name="bulknb-sandbox-server", daemon=True
-        )
+        self._closing = False
+        self._sockets_open = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="bulknb-sandbox-server", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Close all connections and wait for the thread to end."""
-        # The loop ends when it has no sockets left; they are its own to close.
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
-        self._thread.join()
+        """Let requests at work end, close all connections and wait for the thread to end."""
         self._server.task_dispatcher.shutdown()
+        with self._sockets_open:  # or the trigger might be pulled when it is closed
+            self._closing = True
+            self._server.pull_trigger()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing:
+            wasyncore.loop(timeout=1, map=self._sockets, use_poll=True, count=1)
+        with self._sockets_open:
+            wasyncore.close_all(self._sockets)
