@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from rich.text import Text
 import bulknb
 
 from ._explain import where_time_went
-from .errors import BulkError
+from .errors import BulkError, StillRunningError
 from .plots import processing_times_figure
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def _load_all(
             )
             while not load.done:
                 _advance(bars, bar, load)
-                time.sleep(_LOOK_SECONDS)
+                with contextlib.suppress(StillRunningError):
+                    load.wait(_LOOK_SECONDS)
             _advance(bars, bar, load)
             loads.append(load.wait())
     return loads

@@ -238,7 +238,7 @@ def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkey
     with pytest.raises(StillRunningError, match="goes on"):
         load.wait(timeout=0.05)
     with pytest.raises(StillRunningError):
-        load.frame  # noqa: B018
+        _ = load.frame
 
     main = threading.main_thread().ident
     threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
