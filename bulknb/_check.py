@@ -74,11 +74,11 @@ def plan(
         if field is None:
             known = [*fields, *parents.columns()]
             raise InputError(f"{name} has no field for column {column!r}{_near(column, known)}")
-        if column in fields and column != key:
+        if column not in fields or (column == key and operation == "upsert"):
+            _check_key(column, field)
+        elif column != key:
             _check_writable(field, operation)
         types[column] = _value_type(field)
-    if key is not None and operation == "upsert":
-        _check_key(fields[key])
     return Plan(types, key)
 
 
@@ -95,7 +95,13 @@ class _Parents:
         self._fields: dict[str, dict[str, dict[str, Any]]] = {}
 
     def columns(self) -> list[str]:
-        return [f"{relationship}." for relationship in self._objects]
+        """Return the columns that are known: of parents that were asked about with their fields."""
+        return [
+            f"{relationship}.{name}"
+            for relationship, parents in self._objects.items()
+            for parent in parents
+            for name in self._fields.get(parent, ("",))
+        ]
 
     def field(self, column: str) -> dict[str, Any] | None:
         """Return the parent's field that a column names, or None."""
@@ -144,9 +150,9 @@ def _check_writable(field: Mapping[str, Any], operation: str) -> None:
         raise InputError(f"{operation} takes the column Id alone; drop {field['name']!r}")
 
 
-def _check_key(field: Mapping[str, Any]) -> None:
+def _check_key(column: str, field: Mapping[str, Any]) -> None:
     if field["name"] != "Id" and not field.get("externalId") and not field.get("idLookup"):
-        raise InputError(f"{field['name']} is not an external id: upsert cannot go by it")
+        raise InputError(f"Column {column!r} is not an external id: no record can be found by it")
 
 
 def _value_type(field: Mapping[str, Any]) -> str:

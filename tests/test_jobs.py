@@ -132,6 +132,13 @@ def test_a_closed_job_cannot_be_closed_again(org, create):
         job.close()
 
 
+def test_a_refusal_lists_the_states_as_one_says_them(org):
+    job = ingest(org).abort()
+
+    with pytest.raises(InvalidJobStateError, match="only Open, UploadComplete or InProgress jobs"):
+        job.abort()
+
+
 def test_a_query_job_is_not_closed(org, sandbox):
     job = query(org)
     before = len(sandbox.requests)

@@ -251,7 +251,14 @@ def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkey
 BAD = {
     "unknown column": (lambda f: f.assign(Sets__c=1), "no field for column 'Sets__c'.*'Seats__c'"),
     "wrong case": (lambda f: f.rename(columns={"Note__c": "note__c"}), "mean 'Note__c'"),
-    "unknown parent field": (lambda f: f.assign(**{"Carrier__r.Cod__c": "x"}), "Carrier__r.Cod__c"),
+    "unknown parent field": (
+        lambda f: f.assign(**{"Carrier__r.Cod__c": "x"}),
+        "mean 'Carrier__r.Code__c'",
+    ),
+    "a parent by its name": (
+        lambda f: f.assign(**{"Carrier__r.Name": "x"}),
+        "'Carrier__r.Name' is not an external id",
+    ),
     "duplicate columns": (
         lambda f: pd.concat([f, f[["Note__c"]]], axis=1),
         "'Note__c' is there more than once",

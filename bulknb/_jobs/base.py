@@ -232,7 +232,8 @@ class Job:
         """Add to a refusal what the job's state is by now, and from which ones it is allowed."""
         with contextlib.suppress(BulkError):
             self.refresh()
-        states = " or ".join(allowed) or "no"
+        *others, last = allowed or ("no",)
+        states = f"{', '.join(others)} or {last}" if others else last
         return refused.with_advice(
             f"Job {self.id} is {self.state}; only {states} jobs can be {done_to_it}"
         )
