@@ -34,6 +34,7 @@ from ._reconcile import (
 )
 from ._wire import Wire
 from .errors import (
+    AuthenticationError,
     BulkError,
     InvalidJobStateError,
     JobFailedError,
@@ -57,6 +58,7 @@ _RETRY_SECONDS = 1.0
 _SETTLE_SECONDS = 5.0
 _SETTLE_LOOKS = 12
 _TRANSIENT = (UnreachableError, ServerError, LimitError)
+_SPENT = (*_TRANSIENT, AuthenticationError)
 
 
 @dataclass(frozen=True)
@@ -356,7 +358,9 @@ class Load:
                 return part.job.upload(data)
             except BulkError as error:
                 self._discard(part.job)
-                if not tries_left or not isinstance(error, _TRANSIENT):
+                # A session may expire at the upload, and be renewed for the next job.
+                again = isinstance(error, _TRANSIENT if part.job is None else _SPENT)
+                if not again or not tries_left:
                     raise
             self._wire.clock.sleep(_RETRY_SECONDS)
         raise AssertionError("the loop above returns or raises")

@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 import pandas as pd
 
 from . import _check
-from ._auth import Secret
+from ._auth import Login, Secret, login_of_cli
 from ._csv import Nulls
 from ._history import jobs_frame
 from ._html import card
@@ -31,6 +31,7 @@ _PARALLEL_READS = 8
 
 
 def connect(
+    alias: str | None = None,
     *,
     instance_url: str | None = None,
     access_token: str | None = None,
@@ -42,6 +43,9 @@ def connect(
 
     Parameters
     ----------
+    alias : str, optional
+        The alias or username of a login of the Salesforce CLI (``sf org login web``). Its session
+        is renewed when it expires.
     instance_url : str, optional
         The org's own address, such as https://yourcompany.my.salesforce.com. Default: the
         environment variable ``BULKNB_INSTANCE_URL``.
@@ -58,24 +62,40 @@ def connect(
     Raises
     ------
     InputError
-        No address or no token, or an address that a token must not be sent to.
+        No address or no token, or an address that a token must not be sent to; or the Salesforce
+        CLI is missing, or has no such login.
     AuthenticationError
         The token is wrong or has expired.
     UnreachableError, UnexpectedAnswerError
         Nothing answers there, or something that is not the API.
     """
-    url = instance_url or os.environ.get("BULKNB_INSTANCE_URL")
-    token = access_token or os.environ.get("BULKNB_ACCESS_TOKEN")
-    if not url or not token:
-        raise InputError(
-            "connect() needs instance_url= and access_token=, or the environment variables "
-            "BULKNB_INSTANCE_URL and BULKNB_ACCESS_TOKEN. To try bulknb without an org: "
-            "bulknb.sandbox.start().connect()"
-        )
+    if alias is not None:
+        login = login_of_cli(alias)
+    else:
+        login = _login_by_token(instance_url, access_token)
     version = api_version or os.environ.get("BULKNB_API_VERSION") or _API_VERSION
-    wire = Wire(url, Secret(token), api_version=version, transport=transport, clock=clock)
+    wire = Wire(
+        login.instance_url,
+        login.token,
+        api_version=version,
+        transport=transport,
+        clock=clock,
+        renew=None if alias is None else lambda: login_of_cli(alias).token,
+    )
     wire.request("GET", f"/services/data/v{version}").json()
     return Org(wire)
+
+
+def _login_by_token(instance_url: str | None, access_token: str | None) -> Login:
+    url = instance_url or os.environ.get("BULKNB_INSTANCE_URL")
+    token = access_token or os.environ.get("BULKNB_ACCESS_TOKEN")
+    if url and token:
+        return Login(url, Secret(token))
+    raise InputError(
+        "connect() needs the alias of a login of the Salesforce CLI, or instance_url= and "
+        "access_token=, or the environment variables BULKNB_INSTANCE_URL and "
+        "BULKNB_ACCESS_TOKEN. To try bulknb without an org: bulknb.sandbox.start().connect()"
+    )
 
 
 class Org:

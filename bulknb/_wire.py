@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ._auth import Secret
 from ._xml import read_xml
 from .errors import (
     ApiError,
+    AuthenticationError,
     BulkError,
     InputError,
     LimitError,
@@ -114,6 +116,8 @@ class Wire:
         Called in this process instead of the network.
     clock : optional
         The `time` module, or something with its ``time``, ``monotonic`` and ``sleep``.
+    renew : callable, optional
+        Gives a fresh token when the session has expired.
     """
 
     def __init__(
@@ -122,6 +126,7 @@ class Wire:
         token: Secret,
         *,
         api_version: str,
+        renew: Callable[[], Secret] | None = None,
         transport: WSGIApplication | None = None,
         clock: Clock = time,
     ) -> None:
@@ -129,6 +134,8 @@ class Wire:
         self.api_version = api_version
         self.clock = clock
         self._token = token
+        self._renew = renew
+        self._renewing = threading.Lock()
         self._session = requests.Session()
         # A proxy from the environment is for the world outside, not for this machine.
         self._session.trust_env = urlsplit(self.origin).hostname not in _LOOPBACK
@@ -153,7 +160,8 @@ class Wire:
         """Send one request and return its answer.
 
         A GET is repeated after network trouble, HTTP 429 and 5xx, waiting as the server asks or
-        longer each time; nothing else is ever sent twice.
+        longer each time; nothing else is ever sent twice. When the session has expired and can be
+        renewed, the request that was refused is sent anew, unless it is an upload.
 
         Raises
         ------
@@ -171,16 +179,17 @@ class Wire:
             headers={name: value for name, value in headers.items() if value},
             data=body,
             params=dict(params or {}),
-            auth=_Signature(auth_header, self._token),
         )
-        for tries_left in reversed(range(_TRIES if method == "GET" else 1)):
-            try:
-                return self._send(call, expect)
-            except (UnreachableError, ServerError, LimitError) as error:
-                if not tries_left or _is_daily(error):
-                    raise
-                self.clock.sleep(_pause(error, _TRIES - tries_left))
-        raise AssertionError("the loop above returns or raises")
+        token = self._token
+        try:
+            return self._try(call, auth_header, token, expect)
+        except AuthenticationError as error:
+            expired = error
+        # An upload is not repeated: whether its data arrived is not known.
+        fresh = None if method == "PUT" else self._fresh(token)
+        if fresh is None:
+            raise expired
+        return self._try(call, auth_header, fresh, expect)
 
     def own_path(self, url: str) -> str:
         """Return the path of a URL that the server handed out, if it is this org's own.
@@ -195,6 +204,27 @@ class Wire:
         if url.startswith(f"{self.origin}/"):
             return url.removeprefix(self.origin)
         raise UnexpectedAnswerError("The server handed out a URL of another host; it was not used")
+
+    def _try(
+        self, call: requests.Request, auth_header: str, token: Secret, expect: tuple[int, ...]
+    ) -> Answer:
+        """Send the call; a GET again after trouble on the way."""
+        call.auth = _Signature(auth_header, token)
+        for tries_left in reversed(range(_TRIES if call.method == "GET" else 1)):
+            try:
+                return self._send(call, expect)
+            except (UnreachableError, ServerError, LimitError) as error:
+                if not tries_left or _is_daily(error):
+                    raise
+                self.clock.sleep(_pause(error, _TRIES - tries_left))
+        raise AssertionError("the loop above returns or raises")
+
+    def _fresh(self, expired: Secret) -> Secret | None:
+        """Return another token than the expired one, if there is: one renewal serves all."""
+        with self._renewing:
+            if self._token is expired and self._renew:
+                self._token = self._renew()
+            return None if self._token is expired else self._token
 
     def _send(self, call: requests.Request, expect: tuple[int, ...]) -> Answer:
         size = len(call.data) if call.data else 0

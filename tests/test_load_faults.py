@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import bulknb
+from bulknb._auth import Secret
 from bulknb.errors import AuthenticationError, NotFoundError
 from bulknb.sandbox import Sandbox
 
@@ -37,6 +38,8 @@ class Faulty:
             return self.application(environ, start_response)
         if self.kind == "lost before":
             raise ConnectionResetError
+        if self.kind == "expired once":
+            return self.refuse(start_response, "401 Unauthorized", EXPIRED)
         if self.kind == "refused":
             return self.refuse(start_response, "503 Service Unavailable", UNAVAILABLE)
         list(self.application(environ, lambda *_: None))
@@ -53,6 +56,7 @@ class Faulty:
             transport=self,
             clock=sandbox.clock,
         )
+        org._wire._renew = lambda: Secret(sandbox.token)
         self.served = 0
         self.requests.clear()
         return org
@@ -77,7 +81,7 @@ def test_a_load_without_a_fault_makes_two_jobs_by_seventeen_requests(sandbox):
 
 
 @pytest.mark.parametrize("at", range(2, 18))
-@pytest.mark.parametrize("kind", ["lost before", "lost after", "refused"])
+@pytest.mark.parametrize("kind", ["lost before", "lost after", "refused", "expired once"])
 def test_one_fault_anywhere_ends_well_with_every_row_once(sandbox, at, kind):
     faulty = Faulty(sandbox, at, kind)
 
