@@ -37,14 +37,18 @@ _STRIP = _JINJA.from_string(
 {% for name, value in rows %}
 <th scope="col" style="{{ head }}; min-width: {{ 8 if loop.first else 5 }}em">{{ name }}</th>
 {% endfor %}
+<td style="{{ filler }}"></td>
 </tr>
 <tr style="{{ row }}">
 {% for name, value in rows %}
 <td style="{{ cell }}">{{ value }}</td>
 {% endfor %}
+<td></td>
 </tr>
 {% for note in notes %}
-<tr style="{{ row }}"><td colspan="{{ rows | length }}" style="{{ remark }}">{{ note }}</td></tr>
+<tr style="{{ row }}">
+<td colspan="{{ rows | length + 1 }}" style="{{ remark }}">{{ note }}</td>
+</tr>
 {% endfor %}
 </table></div>"""
 )
@@ -73,6 +77,7 @@ _STRIP_STYLES = {
     "row": _ROW,
     "head": f"{_PADDING}; {_FAINT}; font-size: 0.9em",
     "cell": f"{_PADDING}; font-weight: 600; white-space: nowrap",
+    "filler": "width: 100%",  # takes what a long note would else give to the columns
     "remark": f"{_PADDING}; padding-top: 4px; white-space: pre-wrap",
 }
 

@@ -18,19 +18,17 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from . import _check, _csv
+from . import _check, _csv, _load_card
 from ._explain import where_time_went
 from ._history import jobs_frame
-from ._html import card
 from ._jobs import IngestJob, poll_seconds
 from ._reconcile import (
     OUTCOMES,
-    all_results,
     constant,
     joined,
     matched,
+    settled_results,
     signing_columns,
-    sizes,
 )
 from ._wire import Wire
 from .errors import (
@@ -54,9 +52,6 @@ CHUNK_BYTES = 95_000_000
 
 _TRIES = 3
 _RETRY_SECONDS = 1.0
-#: A batch in flight at an abort may still commit: results count when two looks agree.
-_SETTLE_SECONDS = 5.0
-_SETTLE_LOOKS = 12
 _TRANSIENT = (UnreachableError, ServerError, LimitError)
 _SPENT = (*_TRANSIENT, AuthenticationError)
 
@@ -85,6 +80,10 @@ class _Part:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+#: Called on the load's own thread when something has changed.
+Listener = Callable[["Load"], None]
 
 
 class Load:
@@ -124,11 +123,15 @@ class Load:
         self._stage = "sending"
         self._error: Exception | None = None
         self._frame: pd.DataFrame | None = None
+        self._started = self._stopped = wire.clock.monotonic()
+        self._listeners: list[Listener] = []
+        self._done = False
         self._aborted = threading.Event()
         self._ended = threading.Event()
 
     def start(self) -> Load:
         """Begin to send; ``org.load`` does this."""
+        self._started = self._wire.clock.monotonic()
         threading.Thread(target=self._run, name="bulknb-load", daemon=True).start()
         return self
 
@@ -195,7 +198,23 @@ class Load:
     @property
     def done(self) -> bool:
         """Whether every row is accounted for, or the load ended with an error."""
-        return self._ended.is_set()
+        return self._done
+
+    @property
+    def accounted(self) -> bool:
+        """Whether ``frame`` is there: every row is in one of ``counts``."""
+        return self._frame is not None
+
+    @property
+    def error(self) -> Exception | None:
+        """What `wait` raises once the load has ended, if anything."""
+        return self._error if self.done else None
+
+    @property
+    def seconds(self) -> float:
+        """How long the load has taken so far, or took."""
+        now = self._stopped if self.done else self._wire.clock.monotonic()
+        return now - self._started
 
     @property
     def jobs(self) -> list[IngestJob]:
@@ -283,20 +302,28 @@ class Load:
         """Say in one sentence where the processing time of the load went."""
         return where_time_went(self.history)
 
+    def listen(self, listener: Listener) -> None:
+        """Have ``listener(load)`` called at news, on the load's own thread."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+        if self.done:
+            listener(self)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell this listener no more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
     def __repr__(self) -> str:
-        words = [f"{count:,} {name}" for name, count in self._facts() if count]
-        return f"<Load {self.operation} {self.object}: {', '.join(words)}>"
+        return _load_card.text(self)
 
     def _repr_html_(self) -> str:
-        facts = [(name, f"{count:,}") for name, count in self._facts()]
-        return card(f"Load: {self.operation} {self.object}", facts)
+        return _load_card.html(self)
 
-    def _facts(self) -> list[tuple[str, int]]:
-        if self._frame is not None:
-            return [(str(name), int(count)) for name, count in self.counts.items()]
-        now = self.progress
-        counts = {"rows": now.total, "sent": now.sent, "processed": now.processed}
-        return list({**counts, "failed": now.failed}.items())
+    def _ipython_display_(self) -> None:
+        from .widgets import LoadPanel
+
+        LoadPanel(self)._ipython_display_()
 
     def _goes_on(self) -> str:
         now = self.progress
@@ -334,8 +361,19 @@ class Load:
             self._frame = self._account()
             self._error = self._error or self._failed_job()
         finally:
-            self._stage = "ended"
+            self._stopped = self._wire.clock.monotonic()
+            self._done = True
+            self._tell("ended")  # before whoever waits goes on: its panel shows the end by then
             self._ended.set()
+
+    def _tell(self, stage: str) -> None:
+        """Enter a stage, or have news within one, and tell who listens."""
+        self._stage = stage
+        for listener in tuple(self._listeners):
+            try:
+                listener(self)
+            except Exception:
+                log.exception("A listener of the load of %s broke", self.object)
 
     def _send_all(self) -> None:
         for chunk in _csv.chunks(self._table, self._chunk_bytes):
@@ -348,6 +386,7 @@ class Load:
                 self._discard(job)
                 return
             self._commit(part, job)
+            self._tell("sending")
 
     def _upload(self, part: _Part, data: bytes) -> IngestJob:
         """Put the rows into a job of their own; any doubt costs the job, never a second upload."""
@@ -390,13 +429,14 @@ class Load:
 
     def _follow(self) -> None:
         """Ask the jobs until all are done."""
-        self._stage = "processing"
+        self._tell("processing")
         clock = self._wire.clock
         started = clock.monotonic()
         waiting = [part.job for part in self._parts if part.closed and part.job]
         while waiting:
             clock.sleep(poll_seconds(clock.monotonic() - started))
             waiting = [job for job in waiting if self._look(job)]
+            self._tell("processing")
 
     def _look(self, job: IngestJob) -> bool:
         """Ask a job how it is, and return whether to ask again."""
@@ -411,7 +451,7 @@ class Load:
         return not job.done
 
     def _collect(self) -> None:
-        self._stage = "collecting results"
+        self._tell("collecting results")
         for part in self._parts:
             if part.job and part.closed and part.job.done:
                 self._attempt(functools.partial(self._match, part, part.job))
@@ -420,7 +460,7 @@ class Load:
         """Fetch the results of a job and find the row that each of them is of."""
         rows = self._table.slice(part.start, len(part))
         names = signing_columns(rows, self._key)
-        results = self._settled(job, names)
+        results = settled_results(job, names, self._wire.clock)
         if len(results) != len(part):
             raise ReconcileError(
                 f"Job {job.id} was sent {len(part):,} rows and accounts for {len(results):,}. "
@@ -428,16 +468,6 @@ class Load:
             )
         sent = _csv.decode(_csv.write(rows), columns=names)
         part.outcomes = matched(sent, results, names, job.id)
-
-    def _settled(self, job: IngestJob, names: list[str]) -> pa.Table:
-        """Return all results of a job; of an aborted one only when two looks agree."""
-        results = all_results(job, names)
-        for _ in range(_SETTLE_LOOKS if job.state == "Aborted" else 0):
-            self._wire.clock.sleep(_SETTLE_SECONDS)
-            before, results = results, all_results(job, names)
-            if sizes(results) == sizes(before):
-                break
-        return results
 
     def _account(self) -> pd.DataFrame:
         """Return the source frame with an outcome for each of its rows."""

@@ -13,7 +13,11 @@ import pyarrow.compute as pc
 
 from ._jobs import IngestJob
 from ._jobs.ingest import OUTCOMES as RESULT_SETS
+from ._wire import Clock
 from .errors import ReconcileError
+
+_SETTLE_SECONDS = 5.0
+_SETTLE_LOOKS = 12
 
 #: Between the pieces of a row's content; no field value holds this control character.
 _SEPARATOR = "\x1f"
@@ -43,20 +47,33 @@ def signing_columns(rows: pa.Table, key: str | None) -> list[str]:
     return list(rows.column_names)
 
 
-def sizes(results: pa.Table) -> list[object]:
-    """Return how many rows had which outcome."""
-    counts: list[object] = results["outcome"].value_counts().to_pylist()
-    return counts
+def settled_results(job: IngestJob, names: list[str], clock: Clock) -> pa.Table:
+    """Return all results of a job with the named columns and ``outcome``.
+
+    A batch in flight at an abort may still commit: of an aborted job, results count when two looks
+    agree.
+    """
+    results = _results(job, names)
+    for _ in range(_SETTLE_LOOKS if job.state == "Aborted" else 0):
+        clock.sleep(_SETTLE_SECONDS)
+        before, results = results, _results(job, names)
+        if _sizes(results) == _sizes(before):
+            break
+    return results
 
 
-def all_results(job: IngestJob, names: list[str]) -> pa.Table:
-    """Return the three result sets as one, with the named columns and ``outcome``."""
+def _results(job: IngestJob, names: list[str]) -> pa.Table:
     columns = ["sf__Id", "sf__Created", "sf__Error", *dict.fromkeys(names)]
     sets = []
     for kind, outcome in RESULT_SETS.items():
         table = job.result_set(kind, columns)
         sets.append(table.append_column("outcome", pa.array([outcome] * len(table), pa.string())))
     return pa.concat_tables(sets)
+
+
+def _sizes(results: pa.Table) -> list[object]:
+    counts: list[object] = results["outcome"].value_counts().to_pylist()
+    return counts
 
 
 def _signature(table: pa.Table, names: list[str]) -> pd.Series:

@@ -17,7 +17,7 @@ LAYERS = (
     {"_wire", "_csv", "_auth"},
     {"_jobs"},
     {"_history", "_ledger"},
-    {"_load", "_query", "_check", "_explain", "_reconcile", "_watch"},
+    {"_load", "_load_card", "_query", "_check", "_explain", "_reconcile", "_watch"},
     {"_org"},
     {"__init__"},
     {"plots", "widgets"},

@@ -6,7 +6,7 @@ import threading
 import pandas as pd
 import pytest
 
-from bulknb import Load
+from bulknb import Load, _load
 from bulknb.errors import (
     InputError,
     JobFailedError,
@@ -209,8 +209,8 @@ def test_abort_accounts_for_what_was_written_and_what_was_not(sandbox, org):
 
 def test_results_that_do_not_add_up_raise(org, monkeypatch):
     load = Load(org._wire, trips(), "Trip__c", "insert")
-    settled = load._settled
-    monkeypatch.setattr(load, "_settled", lambda job, names: settled(job, names).slice(1))
+    whole = _load.settled_results
+    monkeypatch.setattr(_load, "settled_results", lambda *job: whole(*job).slice(1))
 
     with pytest.raises(ReconcileError, match="sent 5 rows and accounts for 4"):
         load.start().wait()

@@ -1,5 +1,5 @@
-"""Live views of a job, made of core ipywidgets; each has a text and a static HTML twin."""
+"""Live views of jobs and loads, made of core ipywidgets; each has a text and a static HTML twin."""
 
-from .panel import JobPanel
+from .panel import JobPanel, LoadPanel
 
-__all__ = ["JobPanel"]
+__all__ = ["JobPanel", "LoadPanel"]

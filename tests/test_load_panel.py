@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import threading
+
+import pandas as pd
+import pytest
+
+from bulknb import Load
+from bulknb._watch import Watch
+from bulknb.widgets import LoadPanel
+
+ROWS = 600
+
+
+@pytest.fixture
+def load(org) -> Load:
+    names = [f"Acme {n}" for n in range(ROWS - 1)] + [None]
+    frame = pd.DataFrame({"LastName": names})
+    return Load(org._wire, frame, "Contact", "insert", chunk_bytes=5_000)
+
+
+@pytest.fixture
+def panel(load) -> LoadPanel:
+    return LoadPanel(load, watch=Watch(threaded=False))
+
+
+def test_the_panel_follows_the_load_to_its_end_without_a_request_of_its_own(load, panel, sandbox):
+    seen = []
+    panel.card.observe(lambda change: seen.append(panel.progress.value), "value")
+    panel._follow()
+    load.start().wait()
+
+    assert seen[0] == 0
+    assert sorted(seen) == seen
+    assert panel.progress.value == ROWS
+    assert panel.abort_button.disabled
+    assert panel._frozen
+    requests = len(sandbox.requests)
+    repr(panel)
+    panel._repr_html_()
+    assert len(sandbox.requests) == requests
+
+
+def test_abort_asks_once_and_says_what_stays(load, panel, sandbox):
+    started, go_on = threading.Event(), threading.Event()
+    follow = load._follow
+    load._follow = lambda: (started.set(), go_on.wait(30), follow())
+    panel._follow()
+    load.start()
+    assert started.wait(30)
+
+    panel.abort_button.click()
+    assert panel.confirmation.layout.display is None
+    assert panel.question.value == "Abort: rows already written stay written."
+    panel.confirm_button.click()
+    assert panel.message.value.startswith("Abort: asking")
+    panel._watch.run_due()
+    go_on.set()
+    load.wait()
+
+    assert {job.state for job in load.jobs} == {"Aborted"}
+    assert load.counts["sent"] == ROWS
+    assert load.counts["success"] == len(sandbox.records("Contact"))
+
+
+def test_keep_running_changes_nothing(load, panel, sandbox):
+    before = len(sandbox.requests)
+    panel.abort_button.click()
+    panel.keep_button.click()
+    panel._watch.run_due()
+
+    assert len(sandbox.requests) == before
+    assert panel.verbs.layout.display is None
+
+
+def test_a_load_that_has_ended_shows_what_became_of_its_rows(load):
+    load.start().wait()
+
+    panel = LoadPanel(load, watch=Watch(threaded=False))
+
+    card = panel._repr_html_()
+    assert repr(panel) == "<Load insert Contact: 600 sent, 599 success, 1 failed>"
+    assert "1 rows: REQUIRED_FIELD_MISSING: Required fields are missing: [LastName]" in card
+    assert panel._ended
+
+
+def test_foreign_text_in_a_reason_is_escaped(org, sandbox):
+    frame = pd.DataFrame({"LastName": ["Doe"], "Birthdate": ["<img src=x onerror=alert(1)>"]})
+    load = org.load(frame, "Contact", "insert").wait()
+
+    card = load._repr_html_()
+
+    assert "&lt;img src=x" in card
+    assert "<img" not in card
+
+
+def test_a_listener_that_breaks_does_not_end_the_load(load, caplog):
+    def broken(_: Load) -> None:
+        raise RuntimeError("boom")
+
+    load.listen(broken)
+
+    assert load.start().wait().counts["sent"] == ROWS
+    assert "A listener of the load of Contact broke" in caplog.text
+
+
+def test_a_cleared_output_ends_the_listening(load, panel):
+    panel._follow()
+    panel.box._view_count = 1
+    panel.box._view_count = 0
+
+    assert load._listeners == []
