@@ -318,7 +318,11 @@ class WSGIAdapter(BaseAdapter):
             started.update(status=int(status.split()[0]), headers=headers)
 
         content = b"".join(self._application(environ, start_response))
+        promised = dict(started["headers"]).get("Content-Length", len(content))
+        if len(content) < int(promised):
+            raise requests.ConnectionError("the answer was cut")
         response = requests.Response()
+        response.request, response.url = request, request.url or ""
         response.status_code = started["status"]
         response.headers.update(started["headers"])
         response.raw = urllib3.HTTPResponse(
@@ -357,7 +361,7 @@ def _refusal(answer: Answer) -> BulkError:
             "Use the org's own address as instance_url"
         )
     code, message = _server_words(answer)
-    if not code and (answer.status < 400 or "html" in answer.content_type):
+    if not code and answer.status < 500 and (answer.status < 400 or "html" in answer.content_type):
         wanted = f"an answer of the API (HTTP {answer.status})"
         return UnexpectedAnswerError(_not_the_api(answer.content_type, wanted))
     error = from_answer(answer.status, code or "HTTP", message or "no message")

@@ -160,6 +160,15 @@ def test_a_get_is_repeated_and_anything_else_is_sent_once():
         assert len(log) == 1
 
 
+def test_a_gateways_html_page_is_trouble_on_the_way_and_asked_again():
+    page = (502, HTML, b"<html>Bad gateway</html>")
+    with serving(page, (200, JSON, b"{}")) as (url, log):
+        assert wire_to(url).request("GET", "/a").json() == {}
+        assert len(log) == 2
+    with serving(page) as (url, _):
+        assert isinstance(failure(url, "POST"), ServerError)
+
+
 def test_the_server_says_how_long_to_wait():
     busy = (429, {**JSON, "Retry-After": "7"}, b'[{"errorCode":"X","message":"x"}]')
     with serving(busy, (200, JSON, b"{}")) as (url, _):
