@@ -4,11 +4,12 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt
+NPM = PATH="$(CURDIR)/.venv-interop/bin:$$PATH" npm install --silent --no-audit --no-fund --prefix
 
-.PHONY: help demo lab test check clean
+.PHONY: help demo lab test check interop interop-big bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/demo  ## load real data into a sandbox org: progress, failures by reason, a picture
 	.venv/bin/bulknb demo
@@ -22,8 +23,17 @@ test: check  ## what continuous integration runs: check, then all tests and note
 check: .venv/dev  ## lint, format and types
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+bench: .venv/demo  ## rows a second and peak memory of the sandbox: a million rows, three runs
+	.venv/bin/python benchmarks/sandbox_throughput.py
+
+interop: .venv/dev .venv-interop/clients  ## other people's clients, unchanged, against one sandbox
+	BULKNB_INTEROP=1 .venv/bin/python -m pytest tests/interop -m 'not interop_big'
+
+interop-big: .venv/dev .venv-interop/cli  ## the same, and the Salesforce CLI (300 MB)
+	BULKNB_INTEROP=1 .venv/bin/python -m pytest tests/interop
+
 clean:  ## remove what the other targets made
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist
+	rm -rf .venv .venv-interop .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist
 
 .venv/demo: .venv/pip pyproject.toml
 	$(PIP) --build-constraint constraints.txt --editable '.[demo]'
@@ -31,6 +41,17 @@ clean:  ## remove what the other targets made
 
 .venv/dev: .venv/pip pyproject.toml
 	$(PIP) --build-constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+# The clients live apart from what the project is pinned to, and bring a Node.js of their own.
+.venv-interop/clients: tests/interop/requirements.txt
+	$(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(NPM) .venv-interop/node jsforce@3.10.16
+	@touch $@
+
+.venv-interop/cli: .venv-interop/clients
+	$(NPM) .venv-interop/sf @salesforce/cli@2.146.3
 	@touch $@
 
 # The pip that comes with Python may be too old for --group and --build-constraint.

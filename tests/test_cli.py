@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.image
@@ -33,22 +36,57 @@ def test_the_demo_loads_counts_explains_and_draws(tmp_path: Path):
     assert np.isclose(picture, APEX_BLUE, atol=0.01).all(axis=-1).sum() > 1_000
 
 
-def test_the_sandbox_command_serves_until_it_is_told_to_stop():
-    command = [sys.executable, "-m", "bulknb", "sandbox", "--speed", "100"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+@contextmanager
+def serving(*options: str, **environment: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Run the command; give URL, token, and a list that holds the further lines at the end."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "bulknb", "sandbox", "--speed", "100", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    ) as process:
         try:
-            url = process.stdout.readline().split()[-1]
-            token = process.stdout.readline().split()[-1]
-            org = bulknb.connect(instance_url=url, access_token=token)
-
-            load = org.load(pd.DataFrame({"Name": ["Acme"]}), "Account", "insert").wait(30)
-
-            assert load.counts["success"] == 1
+            url, token = (process.stdout.readline().split()[-1] for _ in range(2))
+            yield url, token, lines
         finally:
             process.send_signal(signal.SIGTERM)
-            rest, _ = process.communicate(timeout=20)
+            # Not by communicate(), which knows nothing of what was read ahead.
+            lines += process.stdout.read().splitlines()
+            process.wait(20)
     assert process.returncode == 0
-    assert "Traceback" not in rest
+    assert "Traceback" not in "".join(lines)
+
+
+def test_the_sandbox_command_serves_until_it_is_told_to_stop():
+    with serving() as (url, token, lines):
+        org = bulknb.connect(instance_url=url, access_token=token)
+        load = org.load(pd.DataFrame({"Name": ["Acme"]}), "Account", "insert").wait(30)
+        assert load.counts["success"] == 1
+    for client in ("simple-salesforce", "salesforce-bulk", "jsforce", "sf"):
+        assert f"In {client}:" in lines
+
+
+def test_the_sandbox_command_takes_a_token_and_keeps_its_data_in_a_file(tmp_path: Path):
+    chosen = "00Dxx0000000001!" + "x" * 64
+    options = ("--data", str(tmp_path / "org.sqlite"))
+    for name in ("Acme", "Bolt"):
+        with serving(*options, BULKNB_SANDBOX_TOKEN=chosen) as (url, token, _):
+            org = bulknb.connect(instance_url=url, access_token=chosen)
+            load = org.load(pd.DataFrame({"Name": [name]}), "Account", "insert").wait(30)
+            jobs = org.jobs().frame
+        assert token == chosen
+        assert load.counts["success"] == 1
+    assert len(jobs) == 2
+
+
+def test_a_port_that_is_taken_is_told_without_a_traceback():
+    with serving() as (url, _, _):
+        command = [sys.executable, "-m", "bulknb", "sandbox", "--port", url.rpartition(":")[2]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_help_names_every_command():

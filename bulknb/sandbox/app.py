@@ -1,6 +1,5 @@
 """The web application: who may ask, what is where, and how errors look."""
 
-import hmac
 import logging
 import re
 from collections.abc import Iterable
@@ -11,9 +10,19 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from bulknb.sandbox import bulk1, bulk2_ingest, bulk2_query, oauth, rest
-from bulknb.sandbox.org import DAILY_REQUESTS, Org
-from bulknb.sandbox.web import MAX_BODY_BYTES, ORG, ApiError, AsyncError, no_resource, org
+from bulknb.sandbox import bulk1, bulk2_ingest, bulk2_query, composite, oauth, records, rest, status
+from bulknb.sandbox.denied import DeniedError
+from bulknb.sandbox.org import Org
+from bulknb.sandbox.web import (
+    MAX_BODY_BYTES,
+    ORG,
+    SPENT,
+    ApiError,
+    AsyncError,
+    compress,
+    no_resource,
+    org,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,6 +38,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "none",
 }
+# What needs no session: a list, what checks credentials of its own, and a page to look at.
+_OPEN = frozenset({"/", "/services/data", "/services/oauth2/token", "/services/oauth2/introspect"})
 
 
 class _Version(BaseConverter):
@@ -44,7 +55,7 @@ def create_app(the_org: Org) -> "WSGIApplication":
         path = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
         environ["PATH_INFO"] = path.rstrip("/") or "/"
         environ[ORG] = the_org
-        with the_org.lock:
+        with the_org.lock, the_org.signed_out_after():
             return flask(environ, start_response)
 
     return application
@@ -56,14 +67,16 @@ def _flask() -> Flask:
     flask = Flask("bulknb.sandbox", static_folder=None)
     flask.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     flask.url_map.converters["version"] = _Version
-    for resource in (bulk1, bulk2_ingest, bulk2_query, rest, oauth):
+    for resource in (bulk1, bulk2_ingest, bulk2_query, rest, records, composite, oauth, status):
         flask.register_blueprint(resource.blueprint)
     flask.before_request(_guard)
     flask.before_request(_authenticate)
+    flask.before_request(_allow)
     flask.before_request(_catch_up)
     flask.after_request(_finish)
     flask.register_error_handler(ApiError, ApiError.answer)
     flask.register_error_handler(AsyncError, AsyncError.answer)
+    flask.register_error_handler(DeniedError, _refused)
     flask.register_error_handler(HTTPException, _http_error)
     flask.register_error_handler(Exception, _unexpected)
     return flask
@@ -74,7 +87,10 @@ def _guard() -> Response | None:
     host = request.headers.get("Host", "")
     origin = request.headers.get("Origin")
     if not _HOSTS.fullmatch(host) or origin not in (None, f"http://{host}"):
-        return ApiError(403, "FORBIDDEN", "This server answers local clients only").answer()
+        message = "This server answers local clients only"
+        if _is_async(request):
+            return AsyncError("Forbidden", message, 403).answer()
+        return ApiError(403, "FORBIDDEN", message).answer()
     return None
 
 
@@ -85,12 +101,23 @@ def _authenticate() -> None:
         session = request.headers.get("X-SFDC-Session")
         if session is None:
             raise AsyncError("InvalidSessionId", "Unable to find session id")
-        if not _is_token(session):
+        if not org().sign_in(session):
             raise AsyncError("InvalidSessionId", "Invalid session id")
-    elif path not in {"/services/data", "/services/oauth2/token"}:
+    elif path not in _OPEN:
         kind, _, session = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not _is_token(session.strip()):
+        if kind.lower() != "bearer" or not org().sign_in(session.strip()):
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+
+
+def _allow() -> None:
+    """Refuse a request beyond those of the day."""
+    spent = request.environ.get(SPENT) or not org().requests_left
+    if not spent or request.path in _OPEN:
+        return
+    message = "TotalRequests Limit exceeded."  # ours
+    if _is_async(request):
+        raise AsyncError("ExceededQuota", message)
+    raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", message)
 
 
 def _catch_up() -> None:
@@ -102,18 +129,23 @@ def _is_async(which: Request) -> bool:
     return which.path.startswith("/services/async")
 
 
-def _is_token(session: str) -> bool:
-    return hmac.compare_digest(session.encode(), org().token.encode())
-
-
 def _finish(answer: Response) -> Response:
-    """Add the headers of every answer and count the request."""
-    org().note_request(request.method, request.path, answer.status_code)
+    """Add the headers of every answer and count the request, unless it only looks at the page."""
+    if request.path != "/":
+        org().note_request(request.method, request.path, answer.status_code)
     answer.headers.update(_HEADERS)
+    compress(answer)
     if request.path.startswith("/services/data"):  # 1.0 does not tell
-        usage = f"api-usage={org().request_count}/{DAILY_REQUESTS}"
+        usage = f"api-usage={org().request_count}/{org().daily_requests}"
         answer.headers["Sforce-Limit-Info"] = usage
     return answer
+
+
+def _refused(error: DeniedError) -> Response:
+    """Give what the org refuses the form of the request's dialect."""
+    if _is_async(request):
+        return AsyncError(error.code, error.message).answer()
+    return ApiError(400, error.code.upper(), error.message, bulk=True).answer()
 
 
 def _http_error(error: HTTPException) -> Response:

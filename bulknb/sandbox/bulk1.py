@@ -4,16 +4,17 @@ A job answers in the format of the request; batches, results and requests in tha
 data. Texts marked "ours" are not recorded from an org.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from sqlite3 import Row
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from bulknb.sandbox import csvtext, ids, jobs, xmltext
+from bulknb.sandbox import content, csvtext, ids, jobs, pkchunks, xmltext
 from bulknb.sandbox.engine import QUERY_OPERATIONS
 from bulknb.sandbox.results import ROOT_XML, csv_header
 from bulknb.sandbox.rows import RowError
+from bulknb.sandbox.schema import ObjectType
 from bulknb.sandbox.store import Outcome
 from bulknb.sandbox.values import json_stamp, stamp
 from bulknb.sandbox.web import (
@@ -30,9 +31,17 @@ from bulknb.sandbox.web import (
 blueprint = Blueprint("bulk1", __name__, url_prefix="/services/async/<version:version>/job")
 
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete", "query", "queryAll")
-CONTENT_TYPES = {"CSV": "text/csv", "JSON": "application/json", "XML": "application/xml"}
+CONTENT_TYPES = {
+    "CSV": "text/csv",
+    "JSON": "application/json",
+    "XML": "application/xml",
+    "ZIP_CSV": "zip/csv",
+    "ZIP_JSON": "zip/json",
+    "ZIP_XML": "zip/xml",
+}
 # simple-salesforce sends the number of the mode.
 MODES = {"Parallel": "Parallel", "Serial": "Serial", "0": "Parallel", "1": "Serial"}
+MAX_BATCH_BYTES = 10 * 1024 * 1024
 MAX_BATCH_CHARACTERS = 10_000_000
 SECONDS_OPEN = 24 * 3600
 
@@ -57,24 +66,23 @@ Json = dict[str, Any]
 @blueprint.post("")
 def create(version: str) -> Response:
     """Create a job, state Open."""
-    wanted = _sent_job()
+    wanted = _sent_job(_SETTABLE)
     operation = wanted.get("operation")
     mode = MODES.get(str(wanted.get("concurrencyMode", "Parallel")))
     content_type = str(wanted.get("contentType", "XML"))
-    if content_type.startswith("ZIP_"):
-        raise AsyncError("FeatureNotEnabled", "Binary content is not enabled in the sandbox")
     if operation not in OPERATIONS or mode is None or content_type not in CONTENT_TYPES:
         raise _unparsable()
+    if operation in QUERY_OPERATIONS and content_type.startswith(content.ZIP):
+        message = f"A query cannot have the content type {content_type}"  # ours
+        raise AsyncError("InvalidJob", message)
     kind = org().kind(wanted.get("object"))
     if kind is None:
         raise AsyncError("InvalidJob", f"Unable to find object: {wanted.get('object')}")
-    external_id = None
-    if operation == "upsert":
+    try:
         name = jobs.text(wanted, "externalIdFieldName")
-        try:
-            external_id = jobs.require_external_id(kind, name)
-        except ApiError as error:
-            raise AsyncError("InvalidJob", error.message) from None
+        external_id = jobs.external_id(kind, operation, name)
+    except ApiError as error:
+        raise AsyncError("InvalidJob", error.message) from None
     job = org().new_job(
         "Classic",
         version,
@@ -84,11 +92,24 @@ def create(version: str) -> Response:
         assignment_rule=jobs.text(wanted, "assignmentRuleId"),
         concurrency=mode,
         content_type=content_type,
+        pk_chunking=_pk_chunking(kind) if operation in QUERY_OPERATIONS else None,
         state="Open",
     )
     answer = _job_answer(job, 201)
     answer.headers["Location"] = f"/services/async/{version}/job/{job['id']}"
     return answer
+
+
+def _pk_chunking(kind: ObjectType) -> str | None:
+    """Return the header that asks for PK chunking, if it does; the texts are ours."""
+    header = request.headers.get(pkchunks.HEADER, "")
+    try:
+        chunking = pkchunks.Chunking.read(header)
+    except ValueError as error:
+        raise AsyncError("InvalidJob", f"Invalid {pkchunks.HEADER} header: {error}") from None
+    if chunking and not chunking.field(kind):
+        raise AsyncError("InvalidJob", f"{kind.name} has no parent {chunking.parent} to chunk by")
+    return header if chunking else None
 
 
 @blueprint.get("/<key>")
@@ -101,7 +122,8 @@ def get_job(version: str, key: str) -> Response:
 def change(version: str, key: str) -> Response:
     """Close or abort a job."""
     job = _find_job(key)
-    match _sent_job().get("state"):
+    # Salesforce's own Java client says once more which job it is.
+    match _sent_job(_SETTABLE | {"id"}).get("state"):
         case "Closed":
             return _close(job)
         case "Aborted":
@@ -112,6 +134,7 @@ def change(version: str, key: str) -> Response:
 
 
 def _close(job: Row) -> Response:
+    org().require_creator(job)
     if job["state"] != "Open":
         raise AsyncError("InvalidJobState", f"Job already {job['state'].lower()}")
     org().store.update("job", job["id"], state="Closed", modified=org().clock.time())
@@ -120,6 +143,7 @@ def _close(job: Row) -> Response:
 
 
 def _abort(job: Row) -> Response:
+    org().require_creator_or_manager(job)
     totals = org().store.totals(job["id"])
     if job["state"] == "Aborted":
         raise AsyncError("InvalidJobState", "Job already aborted")
@@ -136,7 +160,7 @@ def _find_job(key: str) -> Row:
     return job
 
 
-def _sent_job() -> Json:
+def _sent_job(settable: Set[str]) -> Json:
     """Return the properties that a request sets, from JSON or XML."""
     try:
         if says_json():
@@ -149,7 +173,7 @@ def _sent_job() -> Json:
     except ApiError:
         raise _unparsable() from None
     for name in sent:
-        if name not in _SETTABLE:
+        if name not in settable:
             raise AsyncError("InvalidJob", f"{name[:1].upper()}{name[1:]} cannot be specified")
     return sent
 
@@ -177,7 +201,7 @@ def _job_answer(job: Row | Mapping[str, Any], status: int = 200) -> Response:
         "numberBatchesFailed": totals["broken"],
         "numberBatchesTotal": totals["batches"],
         "numberRecordsProcessed": totals["processed"],
-        "numberRetries": 0,
+        "numberRetries": totals["retries"],
         "apiVersion": float(job["api_version"]),
         "assignmentRuleId": job["assignment_rule"],
         "numberRecordsFailed": totals["failed"],
@@ -217,28 +241,49 @@ def add_batch(version: str, key: str) -> Response:
     """Take a batch of rows, or the SOQL of a query; it is processed while the job is open."""
     job = _find_job(key)
     now = org().clock.time()
+    org().require_creator(job)
     if job["state"] != "Open":
+        org().store.count_batches(now, 1)  # refused, and still it counts
         raise AsyncError("InvalidJobState", f"Job is in invalid state: {job['state']}")
     if now - job["created"] > SECONDS_OPEN:
         raise AsyncError("InvalidJobState", "Job is older than 24 hours")  # ours
-    batch = org().engine.add_batch(job["id"], _sent_batch(), now)
+    zipped = job["content_type"].startswith(content.ZIP)
+    batch = org().engine.add_batch(job["id"], _sent_zip() if zipped else _sent_text(), now)
     answer = _batch_answer(job, org().store.get_batch(batch), 201)
     answer.headers["Location"] = f"/services/async/{version}/job/{job['id']}/batch/{batch}"
     return answer
 
 
-def _sent_batch() -> str:
+def _sent_data() -> bytes:
     try:
-        text = body().decode("utf-8-sig")
+        data = body()
     except ApiError as error:
         raise AsyncError("ClientInputError", error.message) from None
+    if not data.strip():
+        raise AsyncError("InvalidBatch", "A batch must contain some content")  # ours
+    return data
+
+
+def _sent_zip() -> bytes:
+    data = _sent_data()
+    if len(data) > MAX_BATCH_BYTES:
+        # What is inside is looked at later.
+        message = f"The zip file is larger than {MAX_BATCH_BYTES} bytes"  # ours
+        raise AsyncError("InvalidBatch", message)
+    return data
+
+
+def _sent_text() -> str:
+    data = _sent_data()
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise AsyncError("ClientInputError", "The batch is not UTF-8") from None  # ours
-    if len(text) > MAX_BATCH_CHARACTERS:
-        message = f"Failed to read request. Exceeded max size limit of {MAX_BATCH_CHARACTERS}"
-        raise AsyncError("ClientInputError", message)
-    if not text.strip():
-        raise AsyncError("InvalidBatch", "A batch must contain some content")  # ours
+    # The text is recorded for characters; that bytes are refused alike is ours.
+    for size, limit in ((len(data), MAX_BATCH_BYTES), (len(text), MAX_BATCH_CHARACTERS)):
+        if size > limit:
+            message = f"Failed to read request. Exceeded max size limit of {limit}"
+            raise AsyncError("ClientInputError", message)
     return text
 
 
@@ -247,7 +292,7 @@ def list_batches(version: str, key: str) -> Response:
     """List the batches of a job, oldest first."""
     job = _find_job(key)
     found = [_batch_info(batch) for batch in org().store.batches(job["id"])]
-    if job["content_type"] == "JSON":
+    if _format(job) == "JSON":
         return _json({"batchInfo": [_json_info(info) for info in found]})
     return xml_answer("batchInfoList", [("batchInfo", _xml_info(info)) for info in found])
 
@@ -263,8 +308,10 @@ def get_batch(version: str, key: str, batch: str) -> Response:
 def get_request(version: str, key: str, batch: str) -> Response:
     """Return the body of a batch as it was sent."""
     job = _find_job(key)
-    text = org().store.content(_find_batch(job, batch)["id"])
-    return _data(job, text)
+    found = _find_batch(job, batch)
+    if job["content_type"].startswith(content.ZIP):
+        return _data(job, org().store.archive(found["id"]))
+    return _data(job, org().store.content(found["id"]).encode())
 
 
 def _find_batch(job: Row, key: str) -> Row:
@@ -292,14 +339,19 @@ def _batch_info(batch: Row) -> Json:
 
 def _batch_answer(job: Row, batch: Row, status: int = 200) -> Response:
     info = _batch_info(batch)
-    if job["content_type"] == "JSON":
+    if _format(job) == "JSON":
         return _json(_json_info(info), status)
     return xml_answer("batchInfo", _xml_info(info), status)
 
 
-def _data(job: Row, text: str) -> Response:
-    """Return text in the format of a job's data; orgs name no character set here."""
-    return Response(text.encode(), content_type=CONTENT_TYPES[job["content_type"]])
+def _data(job: Row, data: bytes) -> Response:
+    """Return data as those of a job; orgs name no character set here."""
+    return Response(data, content_type=CONTENT_TYPES[job["content_type"]])
+
+
+def _format(job: Row) -> str:
+    """Return the format of a job's rows, zipped or not: CSV, JSON or XML."""
+    return str(job["content_type"]).removeprefix(content.ZIP)
 
 
 # Results
@@ -312,20 +364,20 @@ def get_result(version: str, key: str, batch: str) -> Response:
     found = _find_batch(job, batch)
     if found["state"] in {"Queued", "InProgress"}:
         raise AsyncError("InvalidBatch", "Batch not completed")
-    if found["state"] != "Completed":
+    if found["state"] != "Completed" and not found["processed"]:
         raise AsyncError("InvalidBatch", "Records not processed")
     if job["operation"] in QUERY_OPERATIONS:
         results = [_result_id(found)]
-        if job["content_type"] == "JSON":
+        if _format(job) == "JSON":
             return _json(results)
         return xml_answer("result-list", [("result", result) for result in results])
     outcomes = list(org().store.outcomes(found["id"]).values())
-    match job["content_type"]:
+    match _format(job):
         case "JSON":
             return _json([_json_outcome(outcome) for outcome in outcomes])
         case "XML":
             return xml_answer("results", [("result", _xml_outcome(row)) for row in outcomes])
-    return _data(job, _csv_outcomes(outcomes))
+    return _data(job, _csv_outcomes(outcomes).encode())
 
 
 def _csv_outcomes(outcomes: Sequence[Outcome]) -> str:
@@ -375,15 +427,15 @@ def get_query_result(version: str, key: str, batch: str, result: str) -> Respons
     if job["operation"] not in QUERY_OPERATIONS or result[:15] != _result_id(found):
         raise AsyncError("InvalidBatch", f"Unable to find result: {result}")  # ours
     lines = org().store.results(found["id"])
-    match job["content_type"]:
+    match _format(job):
         case "JSON":
-            return _data(job, f"[{','.join(lines)}]")
+            return _data(job, f"[{','.join(lines)}]".encode())
         case "XML":
-            return _data(job, f"{ROOT_XML}{''.join(lines)}</queryResult>")
+            return _data(job, f"{ROOT_XML}{''.join(lines)}</queryResult>".encode())
     if not lines:
-        return _data(job, '"Records not found for this query"\n')
+        return _data(job, b'"Records not found for this query"\n')
     query = jobs.compiled(org().store.content(found["id"]))
-    return _data(job, csvtext.document(csv_header(query, ","), lines))
+    return _data(job, csvtext.document(csv_header(query, ","), lines).encode())
 
 
 def _result_id(batch: Row) -> str:

@@ -6,44 +6,83 @@ Texts marked "ours" are not recorded from an org; they follow the family of thos
 from collections.abc import Callable, Iterator
 from sqlite3 import Row
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from bulknb.sandbox import csvtext, jobs
-from bulknb.sandbox.engine import delimiter
 from bulknb.sandbox.store import Outcome
-from bulknb.sandbox.web import ApiError, body, csv_answer, json_answer, json_body, org
+from bulknb.sandbox.web import (
+    ApiError,
+    body,
+    csv_answer,
+    json_answer,
+    json_body,
+    no_resource,
+    org,
+    read_json,
+)
 
 blueprint = Blueprint(
     "ingest", __name__, url_prefix="/services/data/v<version:version>/jobs/ingest"
 )
 
+FIRST_VERSION = 41.0
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
+# Data that come with the request that creates their job.
+MAX_MULTIPART_CHARACTERS = 100_000
 # 1.0 jobs can be read here too.
 TYPES = ("V2Ingest", "Classic")
 
 Cells = tuple[str, ...]
 
 
+@blueprint.before_request
+def _need_version() -> None:
+    """Be absent from versions of the API that did not have these resources yet."""
+    if float((request.view_args or {})["version"]) < FIRST_VERSION:
+        raise no_resource()
+
+
 @blueprint.post("")
 def create(version: str) -> Response:
-    """Create a job, state Open."""
-    wanted = json_body()
+    """Create a job, state Open; with its data in the same request, it is closed at once."""
+    wanted, data = _sent_job()
     operation = jobs.known(wanted, "operation", OPERATIONS)
     kind = org().kind(wanted.get("object"))
     if kind is None:
         raise jobs.invalid_entity(wanted.get("object"))
-    external_id = jobs.text(wanted, "externalIdFieldName")
     job = org().new_job(
         "V2Ingest",
         version,
         operation=operation,
         object=kind.name,
-        external_id=jobs.require_external_id(kind, external_id) if operation == "upsert" else None,
+        external_id=jobs.external_id(kind, operation, jobs.text(wanted, "externalIdFieldName")),
         assignment_rule=jobs.text(wanted, "assignmentRuleId"),
         state="Open",
         **jobs.data_format(wanted),
     )
-    return json_answer(jobs.created(job))
+    if data is not None:
+        org().store.save_upload(job["id"], data)
+        org().engine.enqueue_job(job["id"], org().clock.time())
+    return json_answer(jobs.created(org().store.get_job(job["id"])))
+
+
+def _sent_job() -> tuple[jobs.Json, str | None]:
+    """Return a job's properties and, if the request has parts, its data."""
+    if request.mimetype != "multipart/form-data":
+        return json_body(), None
+    data = _text(_part("content"))
+    if len(data) > MAX_MULTIPART_CHARACTERS:
+        message = f"The data are longer than {MAX_MULTIPART_CHARACTERS} characters"  # ours
+        raise ApiError(400, "INVALIDBATCH", message, bulk=True)
+    return read_json(_part("job")), data
+
+
+def _part(name: str) -> bytes:
+    """Return a part of the request; whether it is named like a file does not matter."""
+    if file := request.files.get(name):
+        data: bytes = file.read()
+        return data
+    return request.form.get(name, "").encode()
 
 
 @blueprint.get("")
@@ -65,6 +104,7 @@ def upload(version: str, key: str) -> Response:
     A second upload is taken as well and makes the close fail, as orgs do.
     """
     job = jobs.find_job(key, ("V2Ingest",))
+    org().require_creator(job)
     if job["state"] != "Open":
         raise jobs.invalid_state(f"Uploading to already {jobs.done(job)} Job not allowed")  # ours
     org().store.save_upload(job["id"], _text(body()))
@@ -91,6 +131,7 @@ def change(version: str, key: str) -> Response:
 
 
 def _close(job: Row) -> None:
+    org().require_creator(job)
     if job["state"] != "Open":
         raise jobs.invalid_state(f"Closing already {jobs.done(job)} Job not allowed")  # ours
     if job["uploads"] > 1:
@@ -156,14 +197,15 @@ def _results(key: str, names: Cells, added: Callable[[Outcome | None], Cells | N
     job = jobs.find_job(key, TYPES)
     if job["type"] == "Classic":
         return Response(status=204)
-    separator = delimiter(job)
+    separator = csvtext.delimiter(job)
     lines = [
         csvtext.quoted((*cells, *row), separator)
         for row, outcome in _rows(job)
         if (cells := added(outcome)) is not None
     ]
     # The header repeats the uploaded line as it was sent, quoted or not.
-    header = separator.join([*(f'"{name}"' for name in names), job["header"] or ""])
+    uploaded = [job["header"]] if job["header"] else []
+    header = separator.join([*(f'"{name}"' for name in names), *uploaded])
     line_ending = csvtext.LINE_ENDINGS[job["line_ending"]]
     return csv_answer(csvtext.document(header, _shuffled(lines), line_ending))
 
@@ -173,7 +215,8 @@ def _rows(job: Row) -> Iterator[tuple[list[str], Outcome | None]]:
     store = org().store
     for batch in store.batches(job["id"]):
         outcomes = store.outcomes(batch["id"])
-        for number, row in enumerate(csvtext.rows(store.content(batch["id"]), delimiter(job))):
+        rows = csvtext.rows(store.content(batch["id"]), csvtext.delimiter(job))
+        for number, row in enumerate(rows):
             yield row, outcomes.get(number)
 
 

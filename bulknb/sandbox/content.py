@@ -8,9 +8,16 @@ from xml.etree.ElementTree import Element
 from bulknb.sandbox import csvtext, xmltext
 from bulknb.sandbox.values import NULL
 
+# "Prepare CSV Files" (Bulk API 2.0 guide).
+MAX_HEADER_CHARACTERS = 32_000
+
 
 class ContentError(ValueError):
     """A batch that cannot be read at all."""
+
+
+class LineEndingError(ContentError):
+    """Data whose lines do not end as their job says."""
 
 
 class Content(NamedTuple):
@@ -18,6 +25,27 @@ class Content(NamedTuple):
 
     columns: list[str]
     rows: list[list[str]]
+
+
+def check_head(text: str, line_ending: str) -> None:
+    """Check the first line of a 2.0 upload.
+
+    Only the header's line end is looked at: ours, since an org's rule for the others, which may
+    stand inside a quoted value, is not known.
+
+    Raises
+    ------
+    ContentError
+        If it is longer than a header may be, or ends otherwise than `line_ending` (LF, CRLF).
+    """
+    line, newline, _ = text.partition("\n")
+    header = line.removesuffix("\r")
+    if len(header) > MAX_HEADER_CHARACTERS:
+        raise ContentError(f"The header is longer than {MAX_HEADER_CHARACTERS} characters")  # ours
+    if newline and (line != header) != (line_ending == "CRLF"):
+        raise LineEndingError(
+            f"LineEnding is invalid on user data. Current LineEnding setting is {line_ending}"
+        )
 
 
 def read_csv(text: str, delimiter: str = ",") -> Content:
@@ -91,3 +119,5 @@ def _from_pairs(records: Sequence[Sequence[tuple[str, str]]]) -> Content:
 
 
 READERS = {"CSV": read_csv, "JSON": read_json, "XML": read_xml}
+# What the name of a format begins with if the batch is a zip file with attachments.
+ZIP = "ZIP_"

@@ -4,37 +4,37 @@ The schedule is in the store (`next_at` of jobs and batches), so that it does no
 calls the engine: a request, a thread that ticks, or a manual clock. Whoever calls, what was due
 happens in its order and at its own time.
 
-How long things take: a job waits in the queue, longer if others are at work. At most five
-batches run at a time. A transaction takes the time its object says for each row, once for the
-API and once for Apex; reading and writing the batch comes on top and is the part of the total
-processing time that is not active. All is varied by a few percent, always the same for the same
-seed.
+A job waits in the queue, longer if others are at work. At most five batches run at a time. A
+transaction takes the time its object says for each row, once for the API and once for Apex;
+reading and writing the batch, and waiting for locked parents, come on top and are the part of the
+total processing time that is not active.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from bulknb.sandbox import content, csvtext, ids, soql
-from bulknb.sandbox.plan import Plan
+from bulknb.sandbox import archive, bulkquery, content, csvtext, ids, locks, pkchunks
+from bulknb.sandbox.denied import DeniedError
+from bulknb.sandbox.faults import Fault, FaultPlan
+from bulknb.sandbox.physics import Physics
+from bulknb.sandbox.plan import BatchError, Plan
 from bulknb.sandbox.results import write_results
 from bulknb.sandbox.rows import Transaction
 from bulknb.sandbox.schema import ObjectType
-from bulknb.sandbox.store import Store
+from bulknb.sandbox.soql import Query, SoqlError
+from bulknb.sandbox.store import Outcome, Store
 
 BATCH_ROWS = 10_000
 TRANSACTION_ROWS = 200
 PARALLEL_BATCHES = 5
-
-QUEUE_SECONDS = (1.0, 3.0)
-QUEUE_SECONDS_PER_JOB = 0.5
-QUERY_MS = 400
-QUERY_MS_PER_ROW = 0.01
-TRANSACTION_MS = 20
-# Reading a batch, and each row of it, and writing what became of them.
-SERIALIZATION_MS = 60
-SERIALIZATION_MS_PER_ROW = 0.15
+# "Bulk API and Bulk API 2.0 Limits and Allocations": batches of both, in any 24 hours.
+DAILY_BATCHES = 15_000
+DAY = 24 * 3600
+# How long an ended job can be asked for, counted from its youngest batch.
+RETENTION = 7 * DAY
+ALLOCATION_USED_UP = "ApiBatchItems Limit exceeded"
+INTERNAL_ERROR = "InternalServerError : An internal error was planned"
 
 QUERY_OPERATIONS = frozenset({"query", "queryAll"})
 
@@ -59,24 +59,49 @@ class Engine:
         All objects, by name in small letters.
     seed : int
         What the variation of times depends on.
+    faults : FaultPlan
+        What befalls jobs besides.
+    daily_batches : int
+        How many batches any 24 hours allow.
     """
 
-    def __init__(self, store: Store, objects: Mapping[str, ObjectType], seed: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        objects: Mapping[str, ObjectType],
+        seed: int,
+        *,
+        faults: FaultPlan,
+        daily_batches: int = DAILY_BATCHES,
+    ) -> None:
+        self.daily_batches = daily_batches
         self._store = store
         self._objects = objects
-        self._seed = seed
+        self._physics = Physics(seed)
+        self._faults = faults
+        self._locks = locks.Locks()
         self._work: dict[str, Work] = {}
 
     # The clock's side
 
     def run_until(self, now: float) -> None:
         """Let happen all that is due by `now`."""
-        while (due := self._next()) and due["at"] <= now:
-            with self._store.transaction():
+        # One transaction of the store for all of it: to commit each step costs as much as the step.
+        with self._store.transaction():
+            while (due := self._next()) and due["at"] <= now:
                 if job := self._store.row("SELECT * FROM job WHERE id = ?", due["id"]):
                     self._move_job(job, due["at"])
                 elif batch := self._store.batch(due["id"]):
                     self._move_batch(batch, due["at"])
+        self._expire(now)
+
+    def _expire(self, now: float) -> None:
+        """Forget jobs that ended long ago, which an org does up to a day later."""
+        expired = self._store.expired_jobs(now - RETENTION)
+        if early := self._faults.jobs_with("expire"):
+            expired += [key for key in self._store.expired_jobs(now) if key in early]
+        for key in expired:
+            self._store.delete_job(key)
 
     def _next(self) -> Row | None:
         return self._store.row(
@@ -96,11 +121,31 @@ class Engine:
             "job", job, state="UploadComplete", modified=now, next_at=now + self._wait(job)
         )
 
-    def add_batch(self, job: str, text: str, now: float) -> str:
-        """Put a 1.0 batch into the queue and return its id."""
+    def add_batch(self, job: str, body: str | bytes, now: float) -> str:
+        """Put a 1.0 batch into the queue and return its id.
+
+        Raises
+        ------
+        DeniedError
+            The daily allocation of batches is used up.
+        """
+        if not self._room(job, now):
+            raise DeniedError("ExceededQuota", ALLOCATION_USED_UP)
+        self._store.count_batches(now, 1)
         (key,) = self._store.new_ids(ids.BATCH)
-        self._store.add_batch(key, job, text, now, next_at=now + self._wait(key))
+        self._store.add_batch(key, job, body, now, next_at=now + self._wait(key))
         return key
+
+    def batches_left(self, now: float) -> int:
+        """Return how many more batches the day allows."""
+        return max(0, self.daily_batches - self._store.batches_since(now - DAY))
+
+    def _room(self, job: str, now: float) -> int:
+        """Return how many more batches a job may have."""
+        room = self.batches_left(now)
+        if fault := self._faults.of_job("allocation", job):
+            room = min(room, max(0, fault.nth - 1 - len(self._store.batches(job))))
+        return room
 
     def abort(self, job: Row, now: float) -> None:
         """Abort a job; what was saved stays saved.
@@ -113,9 +158,14 @@ class Engine:
             self._cut(job, now)
             self._store.drop_queued(job["id"], now)
             if job["type"] == "V2Ingest":  # a 1.0 batch at work runs to its end
-                for batch in self._store.batches(job["id"], "InProgress"):
-                    self._commit(batch, now)
-                    self._end_batch(batch["id"], "NotProcessed", now)
+                self._stop_batches(job["id"], now)
+
+    def _stop_batches(self, job: str, now: float) -> None:
+        """End the running batches of a job after the transactions they are at."""
+        for batch in self._store.batches(job, "InProgress"):
+            if batch["attempts"] is None:
+                self._commit(batch, now)
+            self._end_batch(batch["id"], "NotProcessed", now)
 
     # 2.0 jobs
 
@@ -128,26 +178,43 @@ class Engine:
             self._store.update("job", job["id"], state="JobComplete", modified=at, next_at=None)
 
     def _start_ingest(self, job: Row, at: float) -> None:
-        header = self._cut(job, at)
+        # As much as the longest header with its line end has.
+        head = self._store.upload_head(job["id"], content.MAX_HEADER_CHARACTERS + 2)
+        header = self._cut(job, at, self._room(job["id"], at))
         try:
-            self._plan(job, content.read_csv(header, delimiter(job)).columns)
+            content.check_head(head, job["line_ending"])
+            self._plan(job, content.read_csv(header, csvtext.delimiter(job)).columns)
+        except content.LineEndingError as error:
+            self._fail_job(job["id"], f"ClientInputError : {error}", at)
+            return
         except ValueError as error:
-            self._store.drop_queued(job["id"], at)
-            message = f"InvalidBatch : {error}"
-            self._store.update(
-                "job", job["id"], state="Failed", error=message, modified=at, next_at=None
-            )
+            self._fail_job(job["id"], f"InvalidBatch : {error}", at)
             return
         self._store.update("job", job["id"], state="InProgress", modified=at, next_at=None)
         self._start_waiting(at)
         self._complete_if_done(job["id"], at)
 
-    def _cut(self, job: Row, at: float) -> str:
-        """Cut an upload into queued batches and return its header line, empty if it has none."""
+    def _fail_job(self, job: str, message: str, at: float) -> None:
+        """End a 2.0 job for good; what was saved stays saved."""
+        self._store.update("job", job, state="Failed", error=message, modified=at, next_at=None)
+        self._store.drop_queued(job, at)
+
+    def _cut(self, job: Row, at: float, room: int | None = None) -> str:
+        """Cut an upload into queued batches and return its header line, empty if it has none.
+
+        With `room`, only so many batches, which count against the daily allocation. Of the others
+        an org records no results, not even as unprocessed ("Get Job Unprocessed Record Results").
+        The job fails as soon as those that it has are done.
+        """
         text = self._store.take_upload(job["id"])
-        pieces = csvtext.split(text, delimiter(job), BATCH_ROWS)
+        pieces = csvtext.split(text, csvtext.delimiter(job), BATCH_ROWS)
         header = next(pieces, "")
-        for text in pieces:
+        for count, text in enumerate(pieces):
+            if room is not None and count >= room:
+                self._store.update("job", job["id"], error=f"ExceededQuota : {ALLOCATION_USED_UP}")
+                break
+            if room is not None:
+                self._store.count_batches(at, 1)
             (key,) = self._store.new_ids(ids.BATCH)
             self._store.add_batch(key, job["id"], text, at)
         if header:
@@ -155,18 +222,18 @@ class Engine:
         return header
 
     def _complete_if_done(self, job: str, at: float) -> None:
-        """A 2.0 ingest job is complete with its last batch; a 1.0 job stays as it is."""
+        """A 2.0 ingest job has ended with its last batch; a 1.0 job stays as it is."""
         totals = self._store.totals(job)
         if not totals["queued"] and not totals["running"]:
             self._store.execute(
-                "UPDATE job SET state = 'JobComplete', modified = ?"
+                "UPDATE job SET state = iif(error IS NULL, 'JobComplete', 'Failed'), modified = ?"
                 " WHERE id = ? AND state = 'InProgress'",
                 at,
                 job,
             )
 
     def _start_query(self, job: Row, at: float) -> None:
-        query = soql.parse(job["query"], self._objects, deleted_too=job["operation"] == "queryAll")
+        query = bulkquery.of_job(job, self._objects)
         count = write_results(self._store, query, job, owner=job["id"])
         done = at + self.query_ms(job["id"], count) / 1000
         self._store.update("job", job["id"], state="InProgress", modified=at, next_at=done)
@@ -175,13 +242,37 @@ class Engine:
 
     def _move_batch(self, batch: Row, at: float) -> None:
         if batch["state"] == "Queued":
-            self._store.update("batch", batch["id"], next_at=None)
+            self._leave_queue(batch, at)
             self._start_waiting(at)
         elif self._store.get_job(batch["job"])["operation"] in QUERY_OPERATIONS:
             self._end_query_batch(batch, at)
-        else:
+        elif batch["attempts"] is not None:
+            self._begin(batch, at)
+        elif batch["processed"] or not self._strike(batch, at):
             self._commit(batch, at)
             self._go_on(batch["id"], at)
+
+    def _leave_queue(self, batch: Row, at: float) -> None:
+        """Let a batch start when there is room, or its chunks: these do not queue once more."""
+        job = self._store.get_job(batch["job"])
+        chunking = pkchunks.Chunking.read(job["pk_chunking"] or "")
+        if chunking is None:
+            self._store.update("batch", batch["id"], next_at=None)
+            return
+        state, message = "NotProcessed", None
+        try:
+            text = self._store.content(batch["id"])
+            kind = self._read_query(job, text).kind
+            chunks = pkchunks.split(text, kind, chunking, self._objects, self._store)
+            self._store.count_batches(at, len(chunks))
+            keys = self._store.new_ids(ids.BATCH, len(chunks))
+            for key, chunk in zip(keys, chunks, strict=True):
+                self._store.add_batch(key, job["id"], chunk, at)
+        except ValueError as error:
+            state, message = "Failed", f"InvalidBatch : {error}"
+        self._store.update(
+            "batch", batch["id"], state=state, message=message, modified=at, next_at=None
+        )
 
     def _start_waiting(self, at: float) -> None:
         """Start queued batches, oldest first, as long as there is room."""
@@ -204,24 +295,41 @@ class Engine:
             if job["operation"] in QUERY_OPERATIONS:
                 self._start_query_batch(key, job, at)
             else:
-                work = self._work[key] = self._read(job, key)
-                reading = SERIALIZATION_MS + SERIALIZATION_MS_PER_ROW * len(work.rows)
-                self._schedule(work, key, 0, at + reading * self._vary(key, "read") / 1000)
+                self._start_rows(key, job, at)
         except ValueError as error:
             message = f"InvalidBatch : {error}"
             self._store.update("batch", key, state="Failed", message=message)
+            if job["type"] == "V2Ingest":
+                self._store.update("job", job["id"], error=message)
+                self._complete_if_done(job["id"], at)
             return False
         return True
 
-    def _read(self, job: Row, batch: str) -> Work:
-        text = self._store.content(batch)
-        if job["type"] == "V2Ingest":
-            found = content.read_csv(f"{job['header']}\n{text}", delimiter(job))
+    def _start_rows(self, key: str, job: Row, at: float) -> None:
+        if self._fault("fail_batch", key, job["id"]):
+            raise BatchError("The batch was planned to fail")
+        work = self._work[key] = self._read(job, key)
+        read = at + self._physics.reading_seconds(key, len(work.rows))
+        if work.plan.kind.locks_parents:
+            self._store.update("batch", key, attempts=0, next_at=read)
         else:
-            found = content.READERS[job["content_type"]](text)
-            if len(found.rows) > BATCH_ROWS:
-                raise ValueError(f"Maximum number of records exceeded: {BATCH_ROWS}")
-        return Work(job, self._plan(job, found.columns), found.rows)
+            self._schedule(work, key, 0, read)
+
+    def _read(self, job: Row, batch: str) -> Work:
+        if job["type"] == "V2Ingest":
+            text = self._store.content(batch)
+            found = content.read_csv(f"{job['header']}\n{text}", csvtext.delimiter(job))
+            return Work(job, self._plan(job, found.columns), found.rows)
+        zipped = job["content_type"].startswith(content.ZIP)
+        packed = archive.read(self._store.archive(batch)) if zipped else None
+        text = packed.request if packed else self._store.content(batch)
+        found = content.READERS[job["content_type"].removeprefix(content.ZIP)](text)
+        if len(found.rows) > BATCH_ROWS:
+            raise ValueError(f"Maximum number of records exceeded: {BATCH_ROWS}")
+        plan = self._plan(job, found.columns)
+        if packed:
+            packed.attach(found.rows, plan.binary)
+        return Work(job, plan, found.rows)
 
     def _plan(self, job: Row, columns: list[str]) -> Plan:
         kind = self._objects[job["object"].lower()]
@@ -234,8 +342,22 @@ class Engine:
             self._work[batch["id"]] = self._read(job, batch["id"])
         return self._work[batch["id"]]
 
+    def _begin(self, batch: Row, at: float) -> None:
+        """Begin the next transaction of a batch if it gets its parents; else try again later."""
+        key, first, attempts = batch["id"], batch["processed"], batch["attempts"] + 1
+        work = self._work_of(batch)
+        rows = work.rows[first : first + TRANSACTION_ROWS]
+        parents = locks.find_parents(self._store, self._objects, work.plan, rows)
+        if self._locks.take(key, parents, last=attempts == locks.ATTEMPTS):
+            self._store.update("batch", key, attempts=None)
+            self._schedule(work, key, first, at)
+            return
+        retries = batch["retries"] + 1
+        again = at + self._physics.lock_seconds(key, retries)
+        self._store.update("batch", key, attempts=attempts, retries=retries, next_at=again)
+
     def _schedule(self, work: Work, batch: str, first: int, at: float) -> None:
-        """Begin the transaction from that row on; it commits when its time is over."""
+        """Have the transaction from that row on commit when its time is over."""
         active_ms, _ = self._cost(work, batch, first)
         self._store.update("batch", batch, next_at=at + active_ms / 1000)
 
@@ -243,21 +365,22 @@ class Engine:
         """Begin the next transaction of a batch, or end it."""
         batch = self._store.get_batch(key)
         work = self._work_of(batch)
-        if batch["processed"] < len(work.rows):
-            self._schedule(work, key, batch["processed"], at)
-        else:
+        if batch["processed"] >= len(work.rows):
             self._end_batch(key, "Completed", at)
             self._complete_if_done(batch["job"], at)
+        elif work.plan.kind.locks_parents:
+            self._store.update("batch", key, attempts=0)
+            self._begin(self._store.get_batch(key), at)
+        else:
+            self._schedule(work, key, batch["processed"], at)
 
     def _commit(self, batch: Row, at: float) -> None:
         """Save the rows of a transaction: now their records are there for all to see."""
         work = self._work_of(batch)
         first = batch["processed"]
         rows = work.rows[first : first + TRANSACTION_ROWS]
-        transaction = Transaction(
-            self._store, self._objects, work.plan, at=at, user=work.job["created_by"]
-        )
-        outcomes = transaction.run(rows)
+        refused = self._refused(batch, work, len(rows))
+        outcomes = self._save(work, rows, refused, at)
         self._store.save_outcomes(batch["id"], first, outcomes)
         active_ms, apex_ms = self._cost(work, batch["id"], first)
         self._store.update(
@@ -272,8 +395,33 @@ class Engine:
         if work.job["type"] == "V2Ingest":
             self._store.update("job", work.job["id"], modified=at)
 
+    def _save(
+        self, work: Work, rows: list[list[str]], refused: Mapping[int, str], at: float
+    ) -> list[Outcome]:
+        """Save rows, but for those whose parents are locked, and return what became of each."""
+        transaction = Transaction(
+            self._store, self._objects, work.plan, at=at, user=work.job["created_by"]
+        )
+        if not refused:
+            return transaction.run(rows)
+        saved = iter(transaction.run([row for i, row in enumerate(rows) if i not in refused]))
+        return [
+            locks.refused_outcome(work.plan, row, refused[i]) if i in refused else next(saved)
+            for i, row in enumerate(rows)
+        ]
+
+    def _refused(self, batch: Row, work: Work, rows: int) -> dict[int, str]:
+        """Give free the locks of a transaction; return its rows that fail for want of theirs."""
+        refused = self._locks.release(batch["id"])
+        fault = self._fault("lock_rows", batch["id"], batch["job"])
+        if fault and not batch["processed"]:
+            self._store.update("batch", batch["id"], retries=batch["retries"] + locks.ATTEMPTS)
+            refused |= dict.fromkeys(range(min(rows, fault.rows)), work.job["created_by"])
+        return refused
+
     def _end_batch(self, key: str, state: str, at: float) -> None:
         self._work.pop(key, None)
+        self._locks.release(key)
         batch = self._store.get_batch(key)
         # A transaction that an abort had to wait for counts in full, hence max().
         total_ms = max(batch["api_ms"], round((at - batch["started"]) * 1000))
@@ -281,10 +429,16 @@ class Engine:
         self._start_waiting(at)
 
     def _start_query_batch(self, key: str, job: Row, at: float) -> None:
+        query = self._read_query(job, self._store.content(key))
+        count = write_results(self._store, query, job, owner=key)
+        self._store.update("batch", key, next_at=at + self.query_ms(key, count) / 1000)
+
+    def _read_query(self, job: Row, text: str) -> Query:
+        """Return the query of a 1.0 batch."""
         deleted_too = job["operation"] == "queryAll"
         try:
-            query = soql.parse(self._store.content(key), self._objects, deleted_too=deleted_too)
-        except soql.SoqlError as error:
+            query = bulkquery.parse(text, self._objects, deleted_too=deleted_too)
+        except SoqlError as error:
             raise ValueError(f"Failed to process query: {error.code}: {error}") from None
         if query.kind.name != job["object"]:
             raise ValueError(
@@ -292,13 +446,7 @@ class Engine:
                 f" requested query ({query.kind.name}) does not match the entity of the requested"
                 f" Bulk API Job ({job['object']})."
             )
-        if query.counts:
-            raise ValueError(
-                "Failed to process query: FUNCTIONALITY_NOT_ENABLED: Aggregate Relationships not"
-                " supported in Bulk Query"
-            )
-        count = write_results(self._store, query, job, owner=key)
-        self._store.update("batch", key, next_at=at + self.query_ms(key, count) / 1000)
+        return query
 
     def _end_query_batch(self, batch: Row, at: float) -> None:
         rows = self._store.count_results(batch["id"])
@@ -309,33 +457,43 @@ class Engine:
     # How long things take
 
     def _wait(self, key: str) -> float:
-        """Return seconds in the queue: more if other jobs are at work."""
-        shortest, longest = QUEUE_SECONDS
-        others = QUEUE_SECONDS_PER_JOB * self._store.active_jobs()
-        return shortest + others + (longest - shortest) * self._noise(key, "queue")
+        return self._physics.queue_seconds(key, self._store.active_jobs())
 
     def _cost(self, work: Work, batch: str, first: int) -> tuple[int, int]:
         """Return the active and the Apex milliseconds of the transaction from that row on."""
         rows = min(TRANSACTION_ROWS, len(work.rows) - first)
-        kind = work.plan.kind
-        api = (TRANSACTION_MS + kind.api_ms_per_row * rows) * self._vary(batch, "api", first)
-        apex = round(kind.apex_ms_per_row * rows * self._vary(batch, "apex", first))
-        return round(api) + apex, apex
+        return self._physics.transaction_ms(work.plan.kind, batch, first, rows)
 
     def query_ms(self, key: str, rows: int) -> int:
         """Return how long a query takes, in milliseconds."""
-        return round((QUERY_MS + QUERY_MS_PER_ROW * rows) * self._vary(key, "query"))
+        return self._physics.query_ms(key, rows)
 
-    def _vary(self, *key: object) -> float:
-        """Return a factor from 0.9 to 1.1."""
-        return 0.9 + 0.2 * self._noise(*key)
+    # What was planned to go wrong
 
-    def _noise(self, *key: object) -> float:
-        """Return a number from 0 to 1 that depends on the seed and the key alone."""
-        text = repr((self._seed, *key)).encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) / 2**64
+    def _fault(self, kind: str, batch: str, job: str) -> Fault | None:
+        """Return the fault of that kind that befalls a batch."""
+        if not self._faults.of_job(kind, job):
+            return None
+        numbers = [row["id"] for row in self._store.batches(job)]
+        return self._faults.of_job(kind, job, batch=1 + numbers.index(batch))
 
-
-def delimiter(job: Row) -> str:
-    """Return the character between the values of a job's data."""
-    return csvtext.DELIMITERS[job["delimiter"]]
+    def _strike(self, batch: Row, at: float) -> bool:
+        """Let happen what befalls a batch in its first transaction; true if that ends it."""
+        key, job = batch["id"], self._store.get_job(batch["job"])
+        ingest = str(job["type"]) == "V2Ingest"
+        if self._fault("abort", key, job["id"]):
+            self.abort(job, at)
+            return ingest
+        if self._fault("fail_job", key, job["id"]) and ingest:
+            self._fail_job(job["id"], INTERNAL_ERROR, at)
+            self._stop_batches(job["id"], at)
+            return True
+        if self._fault("internal_error", key, job["id"]):
+            self._commit(batch, at)
+            self._store.update("batch", key, message=INTERNAL_ERROR)
+            if ingest:
+                self._store.update("job", job["id"], error=INTERNAL_ERROR)
+            self._end_batch(key, "Failed", at)
+            self._complete_if_done(job["id"], at)
+            return True
+        return False

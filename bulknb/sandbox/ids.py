@@ -44,17 +44,36 @@ def make(prefix: str, number: int) -> str:
     '750xx0000000001AAA'
     """
     high, low = divmod(number, len(_PAIRS))
-    return to_18(_head(prefix, high) + _PAIRS[low])
+    head, checks, capitals = _head(prefix, high)
+    return head + _PAIRS[low] + checks + _CHECK[capitals + _PAIR_CAPITALS[low]]
+
+
+def number(key: str) -> int:
+    """Return the running number of an id that `make` made.
+
+    >>> number("750xx0000000010AAA")
+    62
+    """
+    value = 0
+    for letter in key[5:15]:
+        value = value * len(_DIGITS) + _DIGITS.index(letter)
+    return value
 
 
 # The last two characters of an id change from record to record, the others hardly ever.
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+_PAIR_CAPITALS = [pair[0].isupper() << 3 | pair[1].isupper() << 4 for pair in _PAIRS]
 
 
 @lru_cache(maxsize=1024)
-def _head(prefix: str, number: int) -> str:
+def _head(prefix: str, number: int) -> tuple[str, str, int]:
+    """Return the first 13 characters, and what they add to the last three.
+
+    These are two whole characters and, for the third one, the number of the capitals so far.
+    """
     letters = []
     while number:
         number, digit = divmod(number, len(_DIGITS))
         letters.append(_DIGITS[digit])
-    return prefix + "xx" + "".join(reversed(letters)).rjust(8, "0")
+    head = prefix + "xx" + "".join(reversed(letters)).rjust(8, "0")
+    return head, _check(head[:5]) + _check(head[5:10]), _CHECK.index(_check(head[10:]))

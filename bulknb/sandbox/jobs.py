@@ -7,6 +7,7 @@ import base64
 from collections.abc import Sequence
 from sqlite3 import Row
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import request
 
@@ -19,6 +20,7 @@ Json = dict[str, Any]
 
 TERMINAL = frozenset({"JobComplete", "Failed", "Aborted"})
 LIST_PAGE = 1000
+_FILTERS = ("isPkChunkingEnabled", "jobType", "concurrencyMode")
 
 
 # What goes out
@@ -67,7 +69,7 @@ def in_full(job: Row) -> Json:
         "apiActiveProcessingTime": totals["api_ms"],
         "apexProcessingTime": totals["apex_ms"],
     }
-    retries = {"retries": 0}
+    retries = {"retries": totals["retries"]}
     match job["type"]:
         case "Classic":
             return listed(job) | retries | times
@@ -112,16 +114,20 @@ def _without_nulls(values: Json) -> Json:
 
 def job_list(version: str, resource: str, types: Sequence[str]) -> Json:
     """Return a page of the jobs of these types, in no order that means anything."""
-    wanted = request.args.get("jobType")
-    chunked_only = request.args.get("isPkChunkingEnabled") == "true"
-    after = read_locator(request.args.get("queryLocator"))
-    shown = () if chunked_only else [name for name in types if wanted in (None, name)]
-    found = org().store.jobs_after(after, shown, LIST_PAGE + 1)
+    filters = {name: request.args[name] for name in _FILTERS if name in request.args}
+    wanted = filters.get("jobType")
+    found = org().store.jobs_after(
+        read_locator(request.args.get("queryLocator")),
+        [name for name in types if wanted in (None, name)],
+        LIST_PAGE + 1,
+        chunked_only=filters.get("isPkChunkingEnabled", "").lower() == "true",
+        concurrency=filters.get("concurrencyMode"),
+    )
     page, more = found[:LIST_PAGE], found[LIST_PAGE:]
     following = None
     if more:
-        locator = write_locator(page[-1]["place"])
-        following = f"/services/data/v{version}/jobs/{resource}?queryLocator={locator}"
+        more_of_it = {"queryLocator": write_locator(page[-1]["place"]), **filters}
+        following = f"/services/data/v{version}/jobs/{resource}?{urlencode(more_of_it)}"
     return {
         "done": not more,
         "nextRecordsUrl": following,
@@ -129,17 +135,20 @@ def job_list(version: str, resource: str, types: Sequence[str]) -> Json:
     }
 
 
-def write_locator(position: int) -> str:
-    """Return a position as the opaque text of a locator."""
+def write_locator(position: int, *, plain: bool = False) -> str:
+    """Return a position as the opaque text of a locator, or as the number that it once was."""
+    if plain:
+        return str(position)
     return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
 
 
-def read_locator(locator: str | None) -> int:
+def read_locator(locator: str | None, *, plain: bool = False) -> int:
     """Return the position that a locator stands for; 0 without one."""
     if not locator:
         return 0
     try:
-        position = int(base64.urlsafe_b64decode(locator + "=" * (-len(locator) % 4)))
+        padding = "=" * (-len(locator) % 4)
+        position = int(locator if plain else base64.urlsafe_b64decode(locator + padding))
     except ValueError:  # binascii.Error is one, too
         position = -1
     if not 0 <= position < 2**63:
@@ -181,8 +190,12 @@ def data_format(wanted: Json) -> Json:
     }
 
 
-def require_external_id(kind: ObjectType, name: str | None) -> str:
-    """Return the field that an upsert goes by, as declared."""
+def external_id(kind: ObjectType, operation: str, name: str | None) -> str | None:
+    """Return the field that an upsert goes by, as declared; other operations have none."""
+    if operation != "upsert":
+        if name:
+            raise invalid_job("An External ID can be specified for upsert only.")  # ours
+        return None
     if not name:
         raise invalid_job(
             f"External ID was blank for {kind.name}. An External ID must be specified for upsert."
@@ -206,6 +219,7 @@ def compiled(query: str, *, deleted_too: bool = False) -> soql.Query:
 
 def abort(job: Row) -> None:
     """Abort a job that has not ended."""
+    org().require_creator_or_manager(job)
     if job["state"] in TERMINAL:
         raise invalid_state(f"Aborting already {done(job)} Job not allowed")
     org().engine.abort(job, org().clock.time())

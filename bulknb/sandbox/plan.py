@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from bulknb.sandbox.schema import Field, ObjectType
 
+# "Bulk API Limits": fields of a record.
+MAX_COLUMNS = 5000
+
 
 class BatchError(ValueError):
     """Why a batch, or a whole 2.0 job, fails before its first row."""
@@ -50,6 +53,8 @@ class Plan:
         BatchError
             If a column names no field of the object, or none a parent can be found by.
         """
+        if len(header) > MAX_COLUMNS:
+            raise BatchError(f"Maximum number of fields exceeded: {MAX_COLUMNS}")  # ours
         columns = tuple(
             _column(objects, kind, position, name) for position, name in enumerate(header)
         )
@@ -57,6 +62,11 @@ class Plan:
         if key is None:
             raise BatchError(f"Field name not found : {external_id}")
         return cls(kind, operation, columns, key)
+
+    @property
+    def binary(self) -> list[int]:
+        """Where the cells are that may name a file."""
+        return [column.position for column in self.columns if column.field.type == "base64"]
 
     @property
     def by_id(self) -> bool:

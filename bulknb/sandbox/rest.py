@@ -1,13 +1,15 @@
-"""The REST resources around the Bulk API: versions, objects, describe, limits, the user."""
+"""The REST resources around the Bulk API: versions, objects, queries, limits."""
 
 import json
+from typing import Any
 
 from flask import Blueprint, Response, request
 
 from bulknb.sandbox import ids, jobs, schema
-from bulknb.sandbox.org import DAILY_REQUESTS
 from bulknb.sandbox.results import json_writer
-from bulknb.sandbox.web import ApiError, json_answer, no_resource, org
+from bulknb.sandbox.schema import NUMBERS, Field
+from bulknb.sandbox.soql import Query
+from bulknb.sandbox.web import ApiError, identity_url, json_answer, org
 
 blueprint = Blueprint("rest", __name__, url_prefix="/services")
 
@@ -41,8 +43,9 @@ def _label(number: int) -> str:
 @blueprint.get("/data/v<version:version>")
 def resources(version: str) -> Response:
     """Map the names of resources to their paths."""
-    names = ("jobs", "limits", "query", "queryAll", "sobjects")
-    return json_answer({name: f"/services/data/v{version}/{name}" for name in names})
+    names = ("jobs", "limits", "query", "queryAll", "sobjects", "composite")
+    paths = {name: f"/services/data/v{version}/{name}" for name in names}
+    return json_answer(paths | {"identity": identity_url()})
 
 
 @blueprint.get("/data/v<version:version>/sobjects")
@@ -56,15 +59,6 @@ def sobjects(version: str) -> Response:
             "sobjects": [schema.summary(kind, version) for kind in kinds],
         }
     )
-
-
-@blueprint.get("/data/v<version:version>/sobjects/<name>/describe")
-def describe(version: str, name: str) -> Response:
-    """Describe an object with all its fields."""
-    kind = org().kind(name)
-    if kind is None:
-        raise no_resource()
-    return json_answer(schema.describe(kind, version))
 
 
 @blueprint.get("/data/v<version:version>/query")
@@ -82,6 +76,8 @@ def query_all(version: str) -> Response:
 def _query(version: str, *, deleted_too: bool) -> Response:
     store = org().store
     found = jobs.compiled(request.args.get("q", ""), deleted_too=deleted_too)
+    if request.args.get("columns", "").lower() == "true":
+        return json_answer(_columns(found))
     if found.counts:
         return json_answer({"totalSize": found.count(store), "done": True, "records": []})
     write = json_writer(found, version)
@@ -92,6 +88,45 @@ def _query(version: str, *, deleted_too: bool) -> Response:
         (cursor,) = store.new_ids(ids.CURSOR)
         store.save_results(cursor, map(json.dumps, records))
     return _page(version, cursor, 0)
+
+
+def _columns(query: Query) -> dict[str, Any]:
+    """Return what the columns of an answer will be, without the answer."""
+    columns: list[dict[str, Any]] = []
+    parents: dict[str, list[dict[str, Any]]] = {}
+    for column in query.columns:
+        if column.reference is None:
+            columns.append(_column(column.field, column.field.name))
+            continue
+        name = str(column.reference.relationship)
+        if name not in parents:
+            parents[name] = []
+            columns.append(_column(column.reference, name, parents[name]))
+        parents[name].append(_column(column.field, column.field.name))
+    return {
+        "columnMetadata": columns,
+        "entityName": query.kind.name,
+        "groupBy": False,
+        "idSelected": any(column.name == "Id" for column in query.columns),
+        "keyPrefix": query.kind.key_prefix,
+    }
+
+
+def _column(field: Field, name: str, inner: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {
+        "aggregate": False,
+        "apexType": None if inner is not None else field.type.capitalize(),
+        "booleanType": field.type == "boolean",
+        "columnName": name,
+        "custom": field.custom,
+        "displayName": name,
+        "foreignKeyName": field.reference_to if inner is not None else None,
+        "insertable": field.writable,
+        "joinColumns": [] if inner is None else inner,
+        "numberType": field.type in NUMBERS or field.type == "int",
+        "textType": field.kind.soap == "xsd:string",
+        "updatable": field.writable,
+    }
 
 
 @blueprint.get("/data/v<version:version>/query/<cursor>-<int(max=1000000000):first>")
@@ -116,40 +151,13 @@ def _page(version: str, cursor: str, first: int) -> Response:
 @blueprint.get("/data/v<version:version>/limits")
 def limits(version: str) -> Response:
     """Return what a day allows and what is left of it."""
-    requests_left = max(0, DAILY_REQUESTS - org().request_count)
+    batches_left = org().engine.batches_left(org().clock.time())
     allowed = {
-        "DailyApiRequests": (DAILY_REQUESTS, requests_left),
-        "DailyBulkApiBatches": (15_000, max(0, 15_000 - org().store.count("batch"))),
+        "DailyApiRequests": (org().daily_requests, org().requests_left),
+        "DailyBulkApiBatches": (org().engine.daily_batches, batches_left),
         "DailyBulkV2QueryFileStorageMB": (976_562, 976_562),
         "DailyBulkV2QueryJobs": (10_000, max(0, 10_000 - org().store.count("job"))),
     }
     return json_answer(
         {name: {"Max": most, "Remaining": left} for name, (most, left) in allowed.items()}
-    )
-
-
-@blueprint.get("/oauth2/userinfo")
-def user_info() -> Response:
-    """Return who is signed in."""
-    user = org().user()
-    identity = f"{request.host_url}id/{ids.to_18(ids.ORGANIZATION_ID)}/{user['Id']}"
-    return json_answer(
-        {
-            "sub": identity,
-            "user_id": user["Id"],
-            "organization_id": ids.to_18(ids.ORGANIZATION_ID),
-            "preferred_username": user["Username"],
-            "nickname": user["Username"].partition("@")[0],
-            "name": user["Name"],
-            "email": user["Email"],
-            "email_verified": True,
-            "given_name": user["FirstName"],
-            "family_name": user["LastName"],
-            "zoneinfo": "GMT",
-            "active": True,
-            "user_type": "STANDARD",
-            "language": "en_US",
-            "locale": "en_US",
-            "utcOffset": 0,
-        }
     )

@@ -1,18 +1,21 @@
 """Rows of a query, written out as CSV, JSON or XML."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from sqlite3 import Row
 from typing import Any
 
 from bulknb.sandbox import csvtext, values, xmltext
 from bulknb.sandbox.schema import Field
-from bulknb.sandbox.soql import Found, Query
+from bulknb.sandbox.soql import Found, Query, Selected
 from bulknb.sandbox.store import Store
 
 Writer = Callable[[Found], str]
 
+# Records that are written together.
+_RUN = 2_000
 _SOBJECT = 'xsi:type="sf:sObject"'
 # What a 1.0 query result in XML begins with.
 ROOT_XML = (
@@ -25,19 +28,18 @@ ROOT_XML = (
 
 def write_results(store: Store, query: Query, job: Row, *, owner: str) -> int:
     """Run the query of a job or batch, keep its rows in the job's format, return their number."""
-    write = _writer(query, job)
-    store.save_results(owner, (write(found) for found in query.run(store)))
+    store.save_results(owner, _lines(store, query, job))
     return store.count_results(owner)
 
 
-def _writer(query: Query, job: Row) -> Writer:
+def _lines(store: Store, query: Query, job: Row) -> Iterator[str]:
     match job["content_type"]:
         case "JSON":
             record = json_writer(query, job["api_version"], epoch=True)
-            return lambda found: json.dumps(record(found), ensure_ascii=False)
+            return (json.dumps(record(found), ensure_ascii=False) for found in query.run(store))
         case "XML":
-            return xml_writer(query)
-    return csv_writer(query, csvtext.DELIMITERS[job["delimiter"]])
+            return map(xml_writer(query), query.run(store))
+    return csv_lines(store, query, csvtext.DELIMITERS[job["delimiter"]])
 
 
 def csv_header(query: Query, delimiter: str) -> str:
@@ -45,15 +47,19 @@ def csv_header(query: Query, delimiter: str) -> str:
     return csvtext.quoted((column.name for column in query.columns), delimiter)
 
 
-def csv_writer(query: Query, delimiter: str) -> Writer:
-    """Return the function that writes a record as a line of CSV."""
-    texts = [values.to_csv(column.field) for column in query.columns]
+def csv_lines(store: Store, query: Query, delimiter: str) -> Iterator[str]:
+    """Run a query and yield its records as lines of CSV, without line ends."""
+    rows = query.rows(store)
+    while run := list(islice(rows, _RUN)):
+        # The first columns are Ids, which are not asked for. By columns, and for text and numbers
+        # by `csvtext`, this is several times as fast as by values.
+        _, *columns = zip(*run, strict=True)
+        selected = columns[len(query.references) :]
+        yield from csvtext.all_quoted(map(_csv_values, query.columns, selected), delimiter)
 
-    def write(found: Found) -> str:
-        cells = (text(value) for text, value in zip(texts, found.values, strict=True))
-        return csvtext.quoted(cells, delimiter)
 
-    return write
+def _csv_values(column: Selected, found: Sequence[Any]) -> Iterable[Any]:
+    return map(values.to_csv(column.field), found) if column.field.type == "boolean" else found
 
 
 def json_writer(

@@ -5,8 +5,8 @@ texts are as recorded from orgs where a record exists.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from bulknb.sandbox import values
 from bulknb.sandbox.plan import Column, Plan
@@ -47,7 +47,12 @@ CLEAR = _Clear()
 _PYTHON_TYPES = frozenset({"boolean", "date", "datetime"})
 
 # The values of each column, one for each row.
-Typed: TypeAlias = Mapping[Column, list[Any]]
+Typed: TypeAlias = Mapping[Column, Sequence[Any]]
+# The records that the rows are about: the values of each field, one for each row.
+Columns: TypeAlias = dict[str, Sequence[Any]]
+# One record: its values in the order of the object's fields.
+Values: TypeAlias = tuple[Any, ...]
+T = TypeVar("T")
 
 
 class Transaction:
@@ -85,26 +90,31 @@ class Transaction:
             field for field in plan.kind.all_fields if field.type in _PYTHON_TYPES
         ]
         self._required = [field.name for field in plan.kind.all_fields if field.required]
-        self._blank = plan.kind.blank() | {
+        blank = plan.kind.blank() | {
             "OwnerId": user,
             "IsDeleted": False,
             "CreatedById": user,
             "CreatedDate": self._at,
         }
+        self._names = tuple(blank)
+        self._blank = tuple(blank.values())
 
     def run(self, rows: Sequence[Sequence[str]]) -> list[Outcome]:
         """Save the rows and return what became of each, in their order."""
         self._errors = {}
-        cells = self._checked_widths(rows)
+        if not rows:
+            return []
+        cells = zip(*self._checked_widths(rows), strict=True)
         typed = {
-            column: self._read(column, [row[column.position] for row in cells])
-            for column in self._plan.columns
+            column: self._read(column, texts)
+            for column, texts in zip(self._plan.columns, cells, strict=True)
         }
         for column, found in typed.items():
             if column.field.type == "reference":
                 typed[column] = self._resolve(column, found)
-        targets = self._targets(typed, len(rows))
-        return self._delete(targets) if self._plan.deletes else self._save(typed, targets)
+        targets = zip(*self._targets(typed, len(rows)), strict=True)
+        records: Columns = dict(zip(self._names, targets, strict=True))
+        return self._delete(records) if self._plan.deletes else self._save(typed, records)
 
     def _fail(self, row: int, code: str, message: str, *fields: str) -> None:
         """Note an error; the first one of a row is what its result says."""
@@ -125,14 +135,14 @@ class Transaction:
                 )
         return [row if len(row) == width else blank for row in rows]
 
-    def _read(self, column: Column, texts: list[str]) -> list[Any]:
+    def _read(self, column: Column, texts: Sequence[str]) -> list[Any]:
         """Return a column's values: None where the cell is empty, CLEAR where it says so."""
-        read = values.reader(column.source)
         if values.NULL not in texts:
             try:
-                return [read(text) if text else None for text in texts]
+                return values.read_all(column.source, texts)
             except (ValueError, values.RefusedError):
                 pass  # find out which cell it was
+        read = values.reader(column.source)
         return [self._read_cell(column, read, row, text) for row, text in enumerate(texts)]
 
     def _read_cell(self, column: Column, read: Callable[[str], Any], row: int, text: str) -> Any:
@@ -167,104 +177,124 @@ class Transaction:
                 self._errors.setdefault(row, _no_parent(column, parent, value))
         return [parents.get(value, value) for value in found]
 
-    def _targets(self, typed: Typed, count: int) -> list[Record | None]:
-        """Return the record each row is about, a blank one for an insert; None if it failed."""
+    def _targets(self, typed: Typed, count: int) -> list[Values]:
+        """Return the record each row is about, a blank one for an insert or if it failed."""
         plan = self._plan
         keys = next(
             (found for column, found in typed.items() if column.field is plan.key),
             [None] * count,
         )
         wanted = {key for key in keys if _given(key)}
-        known: dict[Any, list[Record]] = {}
-        for record in self._store.find(plan.kind, plan.key.name, wanted) if wanted else ():
-            if plan.by_id or not record["IsDeleted"]:
-                known.setdefault(_fold(record[plan.key.name]), []).append(record)
+        if plan.operation == "insert" and not wanted:
+            return [self._blank] * count
+        known = self._known(wanted)
         seen: set[Any] = set()
-        targets: list[Record | None] = []
+        targets = []
         for row, key in enumerate(keys):
             found = self._target(key, known, seen)
             if isinstance(found, RowError):
                 self._errors.setdefault(row, found)
-            targets.append(None if isinstance(found, RowError) else found)
+                found = self._blank
+            targets.append(found)
         return targets
 
+    def _known(self, wanted: set[Any]) -> Mapping[Any, list[Values]]:
+        """Return the records that have these keys."""
+        plan = self._plan
+        place, deleted = self._names.index(plan.key.name), self._names.index("IsDeleted")
+        known: dict[Any, list[Values]] = {}
+        for record in self._store.find_rows(plan.kind, plan.key.name, wanted) if wanted else ():
+            if plan.by_id or not record[deleted]:
+                known.setdefault(_fold(record[place]), []).append(record)
+        return known
+
     def _target(
-        self, key: Any, known: Mapping[Any, list[Record]], seen: set[Any]
-    ) -> Record | RowError:
+        self, key: Any, known: Mapping[Any, list[Values]], seen: set[Any]
+    ) -> Values | RowError:
         plan = self._plan
         inserts = plan.operation == "insert"
         if not _given(key):
             if inserts or (plan.operation == "upsert" and plan.by_id):
-                return dict(self._blank)
+                return self._blank
             return RowError("MISSING_ARGUMENT", f"{plan.key.name} not specified")
         if inserts and plan.by_id:
             message = "cannot specify Id in an insert call"
             return RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, ("Id",))
         if inserts:
-            return dict(self._blank)
-        if _fold(key) in seen:
+            return self._blank
+        folded = _fold(key)
+        if folded in seen:
             # Which of the two rows an org refuses is not recorded; here it is the later one.
             code = "DUPLICATE_VALUE" if plan.by_id else "DUPLICATE_EXTERNAL_ID"
             kind = "id" if plan.by_id else "external id"
             return RowError(code, f"Duplicate {kind} specified: {key}", (plan.key.name,))
-        seen.add(_fold(key))
-        return self._existing(key, known.get(_fold(key), []))
+        seen.add(folded)
+        return self._existing(key, known.get(folded, []))
 
-    def _existing(self, key: Any, records: Sequence[Record]) -> Record | RowError:
+    def _existing(self, key: Any, records: Sequence[Values]) -> Values | RowError:
         plan = self._plan
         if len(records) > 1:
-            found = ", ".join(record["Id"] for record in records)
+            place = self._names.index("Id")
+            found = ", ".join(record[place] for record in records)
             message = f"more than one record found for external id field: [{found}]"
             return RowError("DUPLICATE_EXTERNAL_ID", message, (plan.key.name,))
-        if records and records[0]["IsDeleted"]:
+        if records and records[0][self._names.index("IsDeleted")]:
             return RowError("ENTITY_IS_DELETED", "entity is deleted")
         if records:
             return records[0]
         if not plan.by_id:
-            return dict(self._blank)
+            return self._blank
         if key[:3] != plan.kind.key_prefix:
             message = f"{plan.kind.name} ID: id value of incorrect type: {key}"
             return RowError("MALFORMED_ID", message, ("Id",))
         return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
-    def _sound(self, targets: Sequence[Record | None]) -> list[Record]:
-        """Return the records of the rows that have not failed."""
-        rows = enumerate(targets)
-        return [record for row, record in rows if record is not None and row not in self._errors]
+    def _sound(self, items: Iterable[T]) -> Iterable[T]:
+        """Return what belongs to the rows that have not failed."""
+        if not self._errors:
+            return items
+        return [item for row, item in enumerate(items) if row not in self._errors]
 
     # Deletes
 
-    def _delete(self, targets: Sequence[Record | None]) -> list[Outcome]:
-        records = self._sound(targets)
+    def _delete(self, records: Columns) -> list[Outcome]:
+        count = len(records["Id"])
         if self._plan.operation == "hardDelete":
-            self._store.remove(self._plan.kind, [record["Id"] for record in records])
+            self._store.remove(self._plan.kind, self._sound(records["Id"]))
         else:
-            for record in records:
-                record.update(IsDeleted=True, LastModifiedDate=self._at, SystemModstamp=self._at)
-            self._store.save(self._plan.kind, records)
-        return self._outcomes(targets, created=[])
+            records["IsDeleted"] = [True] * count
+            self._stamp(records)
+            self._write(records)
+        return self._outcomes(records["Id"], [False] * count)
 
     # Inserts, updates, upserts
 
-    def _save(self, typed: Typed, targets: Sequence[Record | None]) -> list[Outcome]:
-        self._assign(typed, targets)
-        for row, record in enumerate(targets):
-            if record is not None and row not in self._errors:
-                self._check(row, record)
+    def _save(self, typed: Typed, records: Columns) -> list[Outcome]:
+        self._assign(typed, records)
+        self._check_required(records)
+        if self._plan.kind.validation_rules:
+            self._check_rules(records)
         for column in typed:
             if column.field.unique and column.field is not self._plan.key:
-                self._check_unique(column.field.name, targets)
-        saved = self._sound(targets)
-        created = [record for record in saved if record["Id"] is None]
-        prefix = self._plan.kind.key_prefix or ""
-        for record, key in zip(created, self._store.new_ids(prefix, len(created)), strict=True):
-            record["Id"] = key
-        for record in saved:
-            record["LastModifiedDate"] = record["SystemModstamp"] = self._at
-        self._store.save(self._plan.kind, saved)
-        return self._outcomes(targets, created)
+                self._check_unique(column.field.name, records)
+        created = [key is None and row not in self._errors for row, key in enumerate(records["Id"])]
+        new_ids = iter(self._store.new_ids(self._plan.kind.key_prefix or "", sum(created)))
+        records["Id"] = [
+            next(new_ids) if new else key for new, key in zip(created, records["Id"], strict=True)
+        ]
+        self._stamp(records)
+        self._write(records)
+        return self._outcomes(records["Id"], created)
 
-    def _assign(self, typed: Typed, targets: Sequence[Record | None]) -> None:
+    def _stamp(self, records: Columns) -> None:
+        for name in ("LastModifiedDate", "SystemModstamp"):
+            records[name] = [self._at] * len(records[name])
+
+    def _write(self, records: Columns) -> None:
+        rows = zip(*records.values(), strict=True)
+        self._store.save_rows(self._plan.kind, self._sound(rows))
+
+    def _assign(self, typed: Typed, records: Columns) -> None:
         """Put the values of the rows into their records."""
         for column, found in typed.items():
             name, empty = column.field.name, column.field.empty
@@ -272,9 +302,13 @@ class Transaction:
                 continue
             if not column.field.writable:
                 self._refuse(name, found)
-            for record, value in zip(targets, found, strict=True):
-                if value is not None and record is not None:
-                    record[name] = empty if value is CLEAR else value
+            if None in found or CLEAR in found:
+                records[name] = [
+                    old if value is None else empty if value is CLEAR else value
+                    for value, old in zip(found, records[name], strict=True)
+                ]
+            else:
+                records[name] = found
 
     def _refuse(self, name: str, found: Sequence[Any]) -> None:
         """Fail the rows that have a value for a field that nobody may set."""
@@ -289,53 +323,57 @@ class Transaction:
                     name,
                 )
 
-    def _check(self, row: int, record: Record) -> None:
-        """Required fields and validation rules."""
-        kind = self._plan.kind
-        missing = [name for name in self._required if record[name] in (None, "")]
-        if missing:
-            message = f"Required fields are missing: [{', '.join(missing)}]"
-            self._fail(row, "REQUIRED_FIELD_MISSING", message, *missing)
-        if kind.validation_rules and not missing:
-            view = record | {
-                f.name: values.to_python(f, record[f.name]) for f in self._python_fields
-            }
-            for rule in kind.validation_rules:
+    def _check_required(self, records: Columns) -> None:
+        missing: dict[int, list[str]] = {}
+        for name in self._required:
+            if None in records[name] or "" in records[name]:
+                for row, value in enumerate(records[name]):
+                    if value in (None, ""):
+                        missing.setdefault(row, []).append(name)
+        for row, names in missing.items():
+            message = f"Required fields are missing: [{', '.join(names)}]"
+            self._fail(row, "REQUIRED_FIELD_MISSING", message, *names)
+
+    def _check_rules(self, records: Columns) -> None:
+        typed = dict(records)
+        for field in self._python_fields:
+            typed[field.name] = [values.to_python(field, value) for value in records[field.name]]
+        for row, record in enumerate(zip(*typed.values(), strict=True)):
+            if row in self._errors:
+                continue
+            view = dict(zip(typed, record, strict=True))
+            for rule in self._plan.kind.validation_rules:
                 if message := _refusal(rule, view):
                     where = (rule.field,) if rule.field else ()
                     self._fail(row, "FIELD_CUSTOM_VALIDATION_EXCEPTION", message, *where)
 
-    def _check_unique(self, name: str, targets: Sequence[Record | None]) -> None:
+    def _check_unique(self, name: str, records: Columns) -> None:
         rows = [
-            (row, record, _fold(record[name]))
-            for row, record in enumerate(targets)
-            if record is not None and record[name] is not None and row not in self._errors
+            (row, key, _fold(value))
+            for row, (key, value) in enumerate(zip(records["Id"], records[name], strict=True))
+            if value is not None and row not in self._errors
         ]
-        found = self._store.find_ids(self._plan.kind, name, {value for _, _, value in rows})
+        wanted = {value for _, _, value in rows}
+        found = self._store.find_ids(self._plan.kind, name, wanted)
+        if not found and len(wanted) == len(rows):
+            return
         holders = {_fold(value): record_id for value, record_id in found}
         first: dict[Any, int] = {}
-        for row, record, value in rows:
-            holder = holders.get(value, record["Id"])
-            if holder == record["Id"] and first.setdefault(value, row) != row:
+        for row, key, value in rows:
+            holder = holders.get(value, key)
+            if holder == key and first.setdefault(value, row) != row:
                 holder = "<unknown>"  # a row before it, in the same transaction
-            if holder != record["Id"]:
+            if holder != key:
                 message = (
                     f"duplicate value found: {name} duplicates value on record with id: {holder}"
                 )
                 self._fail(row, "DUPLICATE_VALUE", message, name)
 
-    def _outcomes(
-        self, targets: Sequence[Record | None], created: Sequence[Record]
-    ) -> list[Outcome]:
-        new = {record["Id"] for record in created}
-        return [
-            self._outcome(self._errors.get(row), record, new) for row, record in enumerate(targets)
-        ]
-
-    @staticmethod
-    def _outcome(error: RowError | None, record: Record | None, new: set[str]) -> Outcome:
-        key = (record and record["Id"]) or ""
-        return Outcome(key, False, str(error)) if error else Outcome(key, key in new, "")
+    def _outcomes(self, keys: Iterable[str | None], created: Iterable[bool]) -> list[Outcome]:
+        outcomes = [Outcome(key or "", new, "") for key, new in zip(keys, created, strict=True)]
+        for row, error in self._errors.items():
+            outcomes[row] = Outcome(outcomes[row].id, False, str(error))
+        return outcomes
 
 
 def _refusal(rule: ValidationRule, record: Record) -> str:

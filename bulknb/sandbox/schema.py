@@ -30,6 +30,7 @@ TYPES = {
     "email": FieldType("xsd:string", "TEXT COLLATE NOCASE", 80),
     "phone": FieldType("xsd:string", "TEXT COLLATE NOCASE", 40),
     "url": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
+    "base64": FieldType("xsd:base64Binary", "TEXT"),
     "boolean": FieldType("xsd:boolean", "INTEGER"),
     "int": FieldType("xsd:int", "INTEGER"),
     "double": FieldType("xsd:double", "REAL"),
@@ -186,6 +187,9 @@ class ObjectType:
         Milliseconds that saving one record takes, and that its triggers take on top.
     validation_rules : tuple of ValidationRule
         Conditions under which a record is refused.
+    locks_parents : bool
+        Whether saving a record locks the records that its own reference fields lead to, so that
+        transactions side by side may get in each other's way.
     """
 
     name: str
@@ -196,6 +200,7 @@ class ObjectType:
     api_ms_per_row: float = 0.8
     apex_ms_per_row: float = 0.0
     validation_rules: tuple[ValidationRule, ...] = ()
+    locks_parents: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -208,6 +213,11 @@ class ObjectType:
     def all_fields(self) -> tuple[Field, ...]:
         """System fields, then its own."""
         return SYSTEM_FIELDS + tuple(self.fields)
+
+    @cached_property
+    def references(self) -> tuple[Field, ...]:
+        """Its own fields that lead to parent records."""
+        return tuple(field for field in self.fields if field.reference_to)
 
     @property
     def custom(self) -> bool:

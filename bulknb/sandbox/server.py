@@ -2,15 +2,17 @@
 
 import logging
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import waitress
 from waitress import wasyncore
+from waitress.channel import ClientDisconnected
 
 from bulknb.sandbox.web import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
 
@@ -23,7 +25,7 @@ class Server:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._sockets: dict[int, Any] = {}
         self._server = waitress.create_server(
-            application,
+            _cutting(application),
             map=self._sockets,
             host=HOST,
             port=port,
@@ -50,3 +52,19 @@ class Server:
             wasyncore.loop(timeout=1, map=self._sockets, use_poll=True, count=1)
         with self._sockets_open:
             wasyncore.close_all(self._sockets)
+
+
+def _cutting(application: "WSGIApplication") -> "WSGIApplication":
+    """Return the application with its ConnectionResetError made true.
+
+    Of all that an application may raise, waitress takes only its own exception for a connection
+    that is gone: it closes the socket then and sends nothing, no status 500 either.
+    """
+
+    def served(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        try:
+            return application(environ, start_response)
+        except ConnectionResetError:
+            raise ClientDisconnected from None
+
+    return served

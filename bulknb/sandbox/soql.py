@@ -1,7 +1,7 @@
 """SOQL to SQL: a query that fits the org's objects, and the statement that answers it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,9 +81,13 @@ class Query:
     def run(self, store: Store) -> Iterator[Found]:
         """Yield the records, in the order asked for, else oldest first."""
         names = [reference.name for reference in self.references]
-        for key, *rest in store.rows(self.statement, *self.parameters):
+        for key, *rest in self.rows(store):
             parents = dict(zip(names, rest, strict=False))
             yield Found(key, parents, tuple(rest[len(names) :]))
+
+    def rows(self, store: Store) -> Iterator[Sequence[Any]]:
+        """Yield the records as the statement gives them: what `Found` holds, in one row."""
+        return store.each(self.statement, *self.parameters)
 
     def count(self, store: Store) -> int:
         """Return the number of records."""
@@ -91,7 +95,13 @@ class Query:
         return int(found[0]) if found else 0
 
 
-def parse(text: str, objects: Mapping[str, ObjectType], *, deleted_too: bool = False) -> Query:
+def parse(
+    text: str,
+    objects: Mapping[str, ObjectType],
+    *,
+    deleted_too: bool = False,
+    alphabetical: bool = False,
+) -> Query:
     """Return the query that a SOQL text means.
 
     Parameters
@@ -102,13 +112,16 @@ def parse(text: str, objects: Mapping[str, ObjectType], *, deleted_too: bool = F
         All objects, by name in small letters.
     deleted_too : bool
         Whether records in the recycle bin count (queryAll).
+    alphabetical : bool
+        Whether the columns come by name, and not in the order asked for.
 
     Raises
     ------
     SoqlError
         If an org would refuse it.
     """
-    return _Compiler(text, objects).query(deleted_too=deleted_too)
+    compiler = _Compiler(text, objects)
+    return compiler.query(deleted_too=deleted_too, alphabetical=alphabetical)
 
 
 class _Compiler:
@@ -123,9 +136,11 @@ class _Compiler:
         self._parameters: list[Any] = []
         self._joined: dict[str, Field] = {}
 
-    def query(self, *, deleted_too: bool) -> Query:
+    def query(self, *, deleted_too: bool, alphabetical: bool) -> Query:
         tree = self._tree
         columns = tuple(self._column(path) for path in tree.paths or ())
+        if alphabetical:
+            columns = tuple(sorted(columns, key=lambda column: column.name.lower()))
         conditions = [] if deleted_too else ["r.IsDeleted = 0"]
         if tree.where is not None:
             conditions.append(f"({self._condition(tree.where)})")

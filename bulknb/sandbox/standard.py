@@ -54,6 +54,22 @@ STANDARD_OBJECTS = (
         ),
         key_prefix="005",
     ),
+    # What it says of itself; the Salesforce CLI asks for it when it signs in.
+    ObjectType(
+        "Organization",
+        tuple(
+            Field(name, type_, writable=False)
+            for name, type_ in {
+                "Name": "string",
+                "InstanceName": "picklist",
+                "IsSandbox": "boolean",
+                "NamespacePrefix": "string",
+                "OrganizationType": "picklist",
+                "TrialExpirationDate": "datetime",
+            }.items()
+        ),
+        key_prefix="00D",
+    ),
     ObjectType(
         "Account",
         (
@@ -143,5 +159,18 @@ STANDARD_OBJECTS = (
             _external_id(),
         ),
         key_prefix="02i",
+    ),
+    ObjectType(
+        "Attachment",
+        (
+            Field("Name", length=255, required=True),
+            # In an org, parents of many kinds are possible.
+            Field("ParentId", "reference", reference_to="Account", required=True),
+            Field("Body", "base64", required=True),
+            Field("ContentType", length=120),
+            Field("Description", length=500),
+            Field("IsPrivate", "boolean"),
+        ),
+        key_prefix="00P",
     ),
 )

@@ -2,77 +2,15 @@
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 from bulknb.sandbox import ids
 from bulknb.sandbox.schema import ObjectType, Record
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS sequence (prefix TEXT PRIMARY KEY, last INTEGER NOT NULL);
-
-CREATE TABLE IF NOT EXISTS job (
-  id TEXT PRIMARY KEY,
-  type TEXT NOT NULL,               -- Classic, V2Ingest or V2Query
-  place INTEGER NOT NULL,           -- where it stands in lists, which have no order of their own
-  operation TEXT NOT NULL,
-  object TEXT NOT NULL,
-  external_id TEXT,
-  assignment_rule TEXT,
-  concurrency TEXT NOT NULL DEFAULT 'Parallel',
-  content_type TEXT NOT NULL DEFAULT 'CSV',
-  delimiter TEXT NOT NULL DEFAULT 'COMMA',
-  line_ending TEXT NOT NULL DEFAULT 'LF',
-  api_version TEXT NOT NULL,
-  query TEXT,
-  state TEXT NOT NULL,
-  error TEXT,
-  created_by TEXT NOT NULL,
-  created REAL NOT NULL,            -- seconds since the epoch, as all moments here
-  modified REAL NOT NULL,
-  uploads INTEGER NOT NULL DEFAULT 0,
-  header TEXT,                      -- the first line of what was uploaded, as it was
-  next_at REAL                      -- when the engine has to look at it again
-);
-CREATE INDEX IF NOT EXISTS job_place ON job (place);
-CREATE INDEX IF NOT EXISTS job_next ON job (next_at) WHERE next_at IS NOT NULL;
-
-CREATE TABLE IF NOT EXISTS upload (  -- until it is cut into batches
-  job TEXT PRIMARY KEY REFERENCES job, content TEXT NOT NULL
-);
-
-CREATE TABLE IF NOT EXISTS batch (
-  id TEXT PRIMARY KEY,
-  job TEXT NOT NULL REFERENCES job,
-  state TEXT NOT NULL,
-  message TEXT,
-  content TEXT NOT NULL,
-  created REAL NOT NULL,
-  modified REAL NOT NULL,
-  started REAL,
-  processed INTEGER NOT NULL DEFAULT 0,
-  failed INTEGER NOT NULL DEFAULT 0,
-  total_ms INTEGER NOT NULL DEFAULT 0,
-  api_ms INTEGER NOT NULL DEFAULT 0,
-  apex_ms INTEGER NOT NULL DEFAULT 0,
-  next_at REAL
-);
-CREATE INDEX IF NOT EXISTS batch_job ON batch (job);
-CREATE INDEX IF NOT EXISTS batch_next ON batch (next_at) WHERE next_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS batch_queued ON batch (id) WHERE state = 'Queued';
-CREATE INDEX IF NOT EXISTS batch_running ON batch (id) WHERE state = 'InProgress';
-
-CREATE TABLE IF NOT EXISTS outcome (
-  batch TEXT, row INTEGER, id TEXT NOT NULL, created INTEGER NOT NULL, error TEXT NOT NULL,
-  PRIMARY KEY (batch, row)
-) WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS result (  -- rows of a query, written out
-  owner TEXT, row INTEGER, text TEXT NOT NULL,
-  PRIMARY KEY (owner, row)
-) WITHOUT ROWID;
-"""
+from bulknb.sandbox.tables import TABLES
 
 
 class Outcome(NamedTuple):
@@ -98,11 +36,18 @@ def table(kind: ObjectType) -> str:
     return quote(f"{kind.name} records")
 
 
-# A batch without its content, which may be long.
-_BATCH = (
-    "SELECT id, job, state, message, created, modified, started, processed, failed,"
-    " total_ms, api_ms, apex_ms, next_at FROM batch"
-)
+def _pack(body: str | bytes) -> bytes:
+    return zlib.compress(body.encode() if isinstance(body, str) else body, level=1)
+
+
+def _unpack(packed: bytes) -> str:
+    return zlib.decompress(packed).decode()
+
+
+# How much of the data is held in memory.
+_CACHE_KIB = 128 * 1024
+# Rows of a query result that are packed together.
+_RUN = 2_000
 
 
 class Store:
@@ -111,16 +56,20 @@ class Store:
     Parameters
     ----------
     path : str
-        An SQLite file, or ``:memory:``.
+        An SQLite file, or ``:memory:``, which needs no file until the data are many.
     """
 
     def __init__(self, path: str) -> None:
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # A database without a name stays in memory until it outgrows the cache, and goes on in a
+        # file that nobody sees and that ends with it.
+        name = "" if path == ":memory:" else path
+        self._db = sqlite3.connect(name, check_same_thread=False, isolation_level=None)
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
         # A crash of the machine may lose the last second: this is no real org.
         self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(_TABLES)
+        self._db.executescript(TABLES)
 
     def close(self) -> None:
         """Close the file."""
@@ -143,6 +92,10 @@ class Store:
     def rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         """Return all rows of a query."""
         return self._db.execute(statement, values).fetchall()
+
+    def each(self, statement: str, *values: Any) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a query, one by one."""
+        return self._db.execute(statement, values)
 
     def row(self, statement: str, *values: Any) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
@@ -206,8 +159,19 @@ class Store:
         found = self.rows(sql("SELECT * FROM", table(kind), "WHERE IsDeleted = 0"))
         return [dict(row) for row in found]
 
+    def id_range(self, kind: ObjectType) -> tuple[str, str] | None:
+        """Return the first and the last Id of an object, deleted records included."""
+        found = self.row(sql("SELECT min(Id), max(Id) FROM", table(kind)))
+        return (found[0], found[1]) if found and found[0] else None
+
     def find(self, kind: ObjectType, field: str, keys: Iterable[Any]) -> list[Record]:
         """Return the records, deleted ones too, whose field has one of these values."""
+        names = [field.name for field in kind.all_fields]
+        found = self.find_rows(kind, field, keys)
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def find_rows(self, kind: ObjectType, field: str, keys: Iterable[Any]) -> list[tuple[Any, ...]]:
+        """Return such records as tuples, in the order of the object's fields."""
         statement = sql(
             "SELECT * FROM",
             table(kind),
@@ -215,7 +179,7 @@ class Store:
             quote(field),
             "IN (SELECT value FROM json_each(?))",
         )
-        return [dict(row) for row in self._db.execute(statement, (json.dumps(list(keys)),))]
+        return [tuple(row) for row in self._db.execute(statement, (json.dumps(list(keys)),))]
 
     def find_ids(self, kind: ObjectType, field: str, keys: Iterable[Any]) -> list[tuple[Any, str]]:
         """Return (value, Id) of the records, not deleted, whose field has one of these values."""
@@ -227,10 +191,14 @@ class Store:
 
     def save(self, kind: ObjectType, records: Sequence[Record]) -> None:
         """Write records, each with all its fields in the object's order."""
+        self.save_rows(kind, (tuple(record.values()) for record in records))
+
+    def save_rows(self, kind: ObjectType, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Write records that are tuples, in the order of the object's fields."""
         marks = ", ".join("?" * len(kind.all_fields))
         self._db.executemany(
             sql("INSERT OR REPLACE INTO", table(kind), "VALUES (", marks, ")"),
-            [tuple(record.values()) for record in records],
+            rows,
         )
 
     def remove(self, kind: ObjectType, keys: Iterable[str]) -> None:
@@ -245,13 +213,28 @@ class Store:
         """Return the job of that id, of 15 or 18 characters; None if there is none."""
         return self.row("SELECT * FROM job WHERE id = ?", ids.normal(key))
 
-    def jobs_after(self, place: int, types: Sequence[str], limit: int) -> list[sqlite3.Row]:
+    def jobs_after(
+        self,
+        place: int,
+        types: Sequence[str],
+        limit: int,
+        *,
+        chunked_only: bool = False,
+        concurrency: str | None = None,
+    ) -> list[sqlite3.Row]:
         """Return jobs of these types in the order of lists, from behind a place on."""
         return self.rows(
-            "SELECT * FROM job WHERE place > ? AND type IN (SELECT value FROM json_each(?))"
-            " ORDER BY place LIMIT ?",
+            """
+            SELECT * FROM job
+            WHERE place > ? AND type IN (SELECT value FROM json_each(?))
+              AND (pk_chunking IS NOT NULL OR NOT ?)
+              AND concurrency = coalesce(?, concurrency) COLLATE NOCASE
+            ORDER BY place LIMIT ?
+            """,
             place,
             json.dumps(list(types)),
+            chunked_only,
+            concurrency,
             limit,
         )
 
@@ -263,7 +246,7 @@ class Store:
 
     def batch(self, key: str) -> sqlite3.Row | None:
         """Return the batch of that id, of 15 or 18 characters; None if there is none."""
-        return self.row(sql(_BATCH, "WHERE id = ?"), ids.normal(key))
+        return self.row("SELECT * FROM batch WHERE id = ?", ids.normal(key))
 
     def get_batch(self, key: str) -> sqlite3.Row:
         """Return the batch of that id, which is known to exist."""
@@ -274,11 +257,13 @@ class Store:
     def batches(self, job: str, state: str | None = None) -> list[sqlite3.Row]:
         """Return the batches of a job, oldest first; those in one state, if given."""
         return self.rows(
-            sql(_BATCH, "WHERE job = ?1 AND state = coalesce(?2, state) ORDER BY id"), job, state
+            "SELECT * FROM batch WHERE job = ?1 AND state = coalesce(?2, state) ORDER BY id",
+            job,
+            state,
         )
 
     def add_batch(
-        self, key: str, job: str, text: str, at: float, *, next_at: float | None = None
+        self, key: str, job: str, body: str | bytes, at: float, *, next_at: float | None = None
     ) -> None:
         """Add a queued batch; without `next_at` it may start as soon as there is room."""
         self.insert(
@@ -286,16 +271,21 @@ class Store:
             id=key,
             job=job,
             state="Queued",
-            content=text,
             created=at,
             modified=at,
             next_at=next_at,
         )
+        self.insert("content", batch=key, packed=_pack(body))
 
     def content(self, batch: str) -> str:
         """Return the body of a batch."""
-        found = self.row("SELECT content FROM batch WHERE id = ?", batch)
-        return str(found[0]) if found else ""
+        found = self.row("SELECT packed FROM content WHERE batch = ?", batch)
+        return _unpack(found[0]) if found else ""
+
+    def archive(self, batch: str) -> bytes:
+        """Return the body of a batch that is a zip file."""
+        found = self.row("SELECT packed FROM content WHERE batch = ?", batch)
+        return zlib.decompress(found[0]) if found else b""
 
     def drop_queued(self, job: str, at: float) -> None:
         """Make the queued batches of a job NotProcessed."""
@@ -330,6 +320,33 @@ class Store:
         )
         return int(found[0]) if found else 0
 
+    def count_batches(self, at: float, batches: int) -> None:
+        """Note batches that count against the daily allocation."""
+        self.insert("allocation", at=at, batches=batches)
+
+    def batches_since(self, at: float) -> int:
+        """Return how many batches have counted since then."""
+        found = self.row("SELECT coalesce(sum(batches), 0) FROM allocation WHERE at > ?", at)
+        return int(found[0]) if found else 0
+
+    def expired_jobs(self, before: float) -> list[str]:
+        """Return the ended jobs whose youngest batch is that old; without one, the job itself."""
+        found = self.rows(
+            """
+            SELECT id FROM job
+            WHERE created <= ?1
+              AND state IN ('JobComplete', 'Failed', 'Aborted', 'Closed')
+              AND coalesce((SELECT max(created) FROM batch b WHERE b.job = job.id), modified) <= ?1
+              AND NOT EXISTS (
+                SELECT 1 FROM batch b
+                WHERE b.job = job.id AND b.state IN ('Queued', 'InProgress')
+              )
+            ORDER BY id
+            """,
+            before,
+        )
+        return [row[0] for row in found]
+
     def totals(self, job: str) -> sqlite3.Row:
         """Return what the batches of a job come to: states, rows, milliseconds."""
         found = self.row(
@@ -343,7 +360,8 @@ class Store:
                    coalesce(sum(failed), 0) AS failed,
                    coalesce(sum(total_ms), 0) AS total_ms,
                    coalesce(sum(api_ms), 0) AS api_ms,
-                   coalesce(sum(apex_ms), 0) AS apex_ms
+                   coalesce(sum(apex_ms), 0) AS apex_ms,
+                   coalesce(sum(retries), 0) AS retries
             FROM batch WHERE job = ?
             """,
             job,
@@ -355,6 +373,11 @@ class Store:
         """Keep the data of a 2.0 job; of several uploads, the last one."""
         self.execute("INSERT OR REPLACE INTO upload VALUES (?, ?)", job, text)
         self.execute("UPDATE job SET uploads = uploads + 1 WHERE id = ?", job)
+
+    def upload_head(self, job: str, characters: int) -> str:
+        """Return the first characters of a job's data; empty if there are none."""
+        found = self.row("SELECT substr(content, 1, ?) FROM upload WHERE job = ?", characters, job)
+        return str(found[0]) if found else ""
 
     def take_upload(self, job: str) -> str:
         """Return the data of a job, once; empty if there are none (left)."""
@@ -370,40 +393,50 @@ class Store:
             self.execute(
                 sql("DELETE FROM result WHERE owner = ? OR owner IN (", owned, ")"), job, job
             )
+            self.execute(sql("DELETE FROM content WHERE batch IN (", owned, ")"), job)
             self.execute("DELETE FROM batch WHERE job = ?", job)
             self.execute("DELETE FROM upload WHERE job = ?", job)
             self.execute("DELETE FROM job WHERE id = ?", job)
 
     def save_outcomes(self, batch: str, first: int, outcomes: Sequence[Outcome]) -> None:
         """Note what became of a run of rows."""
-        self._db.executemany(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?, ?)",
-            [(batch, row, *outcome) for row, outcome in enumerate(outcomes, first)],
-        )
+        self.insert("outcome", batch=batch, first=first, outcomes=json.dumps(outcomes))
 
     def outcomes(self, batch: str) -> dict[int, Outcome]:
         """Return what became of each row of a batch that was processed."""
-        found = self._db.execute(
-            "SELECT row, id, created, error FROM outcome WHERE batch = ? ORDER BY row", (batch,)
+        found = self.rows(
+            "SELECT first, outcomes FROM outcome WHERE batch = ? ORDER BY first", batch
         )
-        return {row: Outcome(key, bool(created), error) for row, key, created, error in found}
+        return {
+            row: Outcome(*outcome)
+            for first, outcomes in found
+            for row, outcome in enumerate(json.loads(outcomes), first)
+        }
 
     def save_results(self, owner: str, lines: Iterable[str]) -> None:
         """Keep the rows of a query, written out in the format of its job."""
-        self._db.executemany(
-            "INSERT INTO result VALUES (?, ?, ?)",
-            ((owner, row, line) for row, line in enumerate(lines)),
-        )
+        left = iter(lines)
+        runs = iter(lambda: list(islice(left, _RUN)), [])
+        for first, run in zip(count(0, _RUN), runs, strict=False):
+            packed = _pack(json.dumps(run, ensure_ascii=False))
+            self.insert("result", owner=owner, first=first, count=len(run), packed=packed)
 
     def results(self, owner: str, first: int = 0, limit: int = -1) -> list[str]:
         """Return rows of a query as they were kept."""
-        found = self._db.execute(
-            "SELECT text FROM result WHERE owner = ? AND row >= ? ORDER BY row LIMIT ?",
-            (owner, first, limit),
+        total = self.count_results(owner)
+        last = min(total, first + limit) if limit >= 0 else total
+        if first >= last:
+            return []
+        found = self.rows(
+            "SELECT packed FROM result WHERE owner = ? AND first >= ? AND first < ? ORDER BY first",
+            owner,
+            first - first % _RUN,
+            last,
         )
-        return [row[0] for row in found]
+        lines = chain.from_iterable(json.loads(_unpack(row[0])) for row in found)
+        return list(islice(lines, first % _RUN, first % _RUN + last - first))
 
     def count_results(self, owner: str) -> int:
         """Return how many rows a query gave."""
-        found = self.row("SELECT count(*) FROM result WHERE owner = ?", owner)
+        found = self.row("SELECT total(count) FROM result WHERE owner = ?", owner)
         return int(found[0]) if found else 0

@@ -4,9 +4,10 @@ The store holds text, int, float, bool and None; dates as ``2026-01-05`` and dat
 ``2026-01-05T09:00:00.000Z``, so that they sort as they stand.
 """
 
+import base64
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -22,6 +23,8 @@ _DATE = re.compile(r"(\d{4}-\d\d-\d\d)Z?")
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _INT_MAX = 2**31
+# Types whose values are any text, if only it is not too long.
+_PLAIN_TEXT = frozenset({"string", "textarea", "picklist", "phone", "url"})
 
 
 class RefusedError(Exception):
@@ -50,11 +53,26 @@ def reader(field: Field) -> Callable[[str], Any]:
             return read_datetime
         case "id" | "reference":
             return partial(_read_id, field)
+        case "base64":
+            return _read_base64
         case kind if kind in NUMBERS:
-            return partial(_read_number, field)
+            return partial(
+                _read_number, field, field.scale, 10.0 ** (field.precision - field.scale)
+            )
         case "email":
             return partial(_read_email, field)
     return partial(_read_text, field, field.max_length)
+
+
+def read_all(field: Field, texts: Sequence[str]) -> list[Any]:
+    """Return what the store holds for the cells of a column, None for an empty one.
+
+    It raises as a `reader` does, of whichever cell.
+    """
+    if field.type in _PLAIN_TEXT and max(map(len, texts), default=0) <= field.max_length:
+        return [text or None for text in texts]
+    read = reader(field)
+    return [read(text) if text else None for text in texts]
 
 
 def _read_text(field: Field, length: int, text: str) -> str:
@@ -75,6 +93,11 @@ def _read_email(field: Field, text: str) -> str:
     return _read_text(field, field.max_length, text)
 
 
+def _read_base64(text: str) -> str:
+    base64.b64decode(text, validate=True)
+    return text
+
+
 def _read_boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.lower()]
@@ -89,11 +112,11 @@ def _read_int(text: str) -> int:
     return value
 
 
-def _read_number(field: Field, text: str) -> float:
-    value = round(float(text), field.scale)
+def _read_number(field: Field, scale: int, limit: float, text: str) -> float:
+    value = round(float(text), scale)
     if "_" in text or not math.isfinite(value):
         raise ValueError(text)
-    if abs(value) >= 10 ** (field.precision - field.scale):
+    if not -limit < value < limit:
         raise RefusedError(
             "NUMBER_OUTSIDE_VALID_RANGE",
             f"{field.label or field.name}: value outside of valid range on numeric field: {text}",

@@ -310,6 +310,35 @@ def test_a_closed_job_takes_no_batch_and_no_second_close(api, make):
     assert refused(answer) == (400, "InvalidJobState", "Job already completed")
 
 
+def test_an_aborted_job_takes_no_other_state(api, make):
+    job = make()
+    api("POST", f"{JOBS}/{job}", data=ABORT, headers=XML)
+    for body in (CLOSE, ABORT):
+        answer = api("POST", f"{JOBS}/{job}", data=body, headers=XML)
+        assert refused(answer) == (400, "InvalidJobState", "Job already aborted")
+
+
+def test_a_job_is_not_opened_and_its_author_not_changed(api, make):
+    job = make()
+    answer = api("POST", f"{JOBS}/{job}", data=CLOSE.replace("Closed", "Open"), headers=XML)
+    assert refused(answer) == (400, "InvalidJobState", "Job is in invalid state")
+    answer = api("POST", f"{JOBS}/{job}", data=CLOSE.replace("state>", "createdById>"), headers=XML)
+    assert refused(answer) == (400, "InvalidJob", "CreatedById cannot be specified")
+
+
+def test_a_close_may_say_once_more_which_job_it_is(api, make):
+    job = make()
+    body = CLOSE.replace("<state>", f"<id>{job}</id><state>")
+    assert tag(api("POST", f"{JOBS}/{job}", data=body, headers=XML), "state") == "Closed"
+
+
+def test_an_assignment_rule_is_told_again(api, make):
+    job = make(object="Lead", assignmentRuleId="01QD0000000EEzv")
+    names = re.findall(r"<(\w+)>", api("GET", f"{JOBS}/{job}").text)
+    place = names.index("assignmentRuleId")
+    assert names[place - 1 : place + 2] == ["apiVersion", "assignmentRuleId", "numberRecordsFailed"]
+
+
 def test_a_job_takes_batches_for_a_day(api, make, sandbox):
     job = make()
     sandbox.clock.advance(24 * 3600 + 1)
@@ -323,8 +352,10 @@ def test_a_job_takes_batches_for_a_day(api, make, sandbox):
         ({"operation": "INSERT"}, "InvalidJob", "Unable to parse Job"),
         ({"object": "Nope"}, "InvalidJob", "Unable to find object: Nope"),
         ({"createdById": "x"}, "InvalidJob", "CreatedById cannot be specified"),
-        ({"contentType": "ZIP_CSV"}, "FeatureNotEnabled", None),
+        ({"contentType": "csv"}, "InvalidJob", "Unable to parse Job"),
+        ({"operation": "query", "contentType": "ZIP_CSV"}, "InvalidJob", None),
         ({"operation": "upsert"}, "InvalidJob", None),
+        ({"externalIdFieldName": "ExternalId__c"}, "InvalidJob", None),
         ({"concurrencyMode": 2}, "InvalidJob", "Unable to parse Job"),
     ],
 )
@@ -353,6 +384,11 @@ def test_a_batch_has_some_content_and_not_too_much(api, make):
         400,
         "ClientInputError",
         "Failed to read request. Exceeded max size limit of 10000000",
+    )
+    answer = api("POST", f"{JOBS}/{job}/batch", data="ü" * 5_300_000, headers=XML)
+    assert refused(answer)[1:] == (
+        "ClientInputError",
+        "Failed to read request. Exceeded max size limit of 10485760",
     )
 
 

@@ -35,7 +35,8 @@ def test_the_standard_objects_are_there(api):
     found = api("GET", "v62.0/sobjects").json["sobjects"]
     names = {kind["name"] for kind in found}
     assert names == {
-        *("Account", "Contact", "Lead", "Opportunity", "Case", "Asset", "User"),
+        *("Account", "Contact", "Lead", "Opportunity", "Case", "Asset", "Attachment", "User"),
+        "Organization",
     }
     path = found[0]["urls"]["describe"].removeprefix("/services/")
     assert api("GET", path).json["name"] == found[0]["name"]
@@ -50,6 +51,28 @@ def test_slashes_too_many_do_not_matter(api):
 
 def test_the_resources_of_a_version(api):
     assert api("GET", "v59.0").json["jobs"] == "/services/data/v59.0/jobs"
+
+
+def test_the_columns_of_a_query_are_told_without_its_rows(api):
+    query = {"q": "SELECT Id, Birthdate, Account.Name FROM Contact", "columns": "true"}
+    found = api("GET", "v62.0/query", query_string=query).json
+    assert (found["entityName"], found["idSelected"], found["keyPrefix"]) == (
+        "Contact",
+        True,
+        "003",
+    )
+    id_column, birthdate, account = found["columnMetadata"]
+    assert (id_column["columnName"], id_column["updatable"]) == ("Id", False)
+    assert (birthdate["apexType"], birthdate["joinColumns"]) == ("Date", [])
+    (name,) = account["joinColumns"]
+    assert (account["foreignKeyName"], name["columnName"]) == ("Account", "Name")
+
+
+def test_the_org_describes_itself_in_one_record(api, sandbox):
+    query = {"q": "SELECT Id, Name, OrganizationType FROM Organization"}
+    (found,) = api("GET", "v62.0/query", query_string=query).json["records"]
+    assert sandbox.token.startswith(found["Id"][:15])
+    assert found["OrganizationType"] == "Developer Edition"
 
 
 def test_pretty_print_is_for_those_who_ask(api):
