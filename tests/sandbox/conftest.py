@@ -31,6 +31,20 @@ def api(sandbox: Sandbox) -> Api:
 
 
 @pytest.fixture
+def begin(api: Api) -> Callable[..., str]:
+    """Create, upload and close a 2.0 ingest job, and return its id."""
+
+    def run(text: str, object: str = "Account", operation: str = "insert") -> str:
+        jobs = "v62.0/jobs/ingest"
+        job = api("POST", jobs, json={"object": object, "operation": operation}).json["id"]
+        api("PUT", f"{jobs}/{job}/batches", data=text)
+        api("PATCH", f"{jobs}/{job}", json={"state": "UploadComplete"})
+        return job
+
+    return run
+
+
+@pytest.fixture
 def load(api: Api, sandbox: Sandbox) -> Load:
     """Run a 2.0 ingest job to its end and return its id."""
 

@@ -13,19 +13,6 @@ def csv(rows, first=0):
 
 
 @pytest.fixture
-def begin(api):
-    """Create, upload and close a job, and return its id."""
-
-    def run(text, object="Account", operation="insert"):
-        job = api("POST", JOBS, json={"object": object, "operation": operation}).json["id"]
-        api("PUT", f"{JOBS}/{job}/batches", data=text)
-        api("PATCH", f"{JOBS}/{job}", json={"state": "UploadComplete"})
-        return job
-
-    return run
-
-
-@pytest.fixture
 def states(api, sandbox):
     """Let time pass in small steps and return the job after each, until it has ended."""
 

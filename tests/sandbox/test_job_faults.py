@@ -10,19 +10,6 @@ INSERT = {"object": "Account", "operation": "insert"}
 
 
 @pytest.fixture
-def begin(api):
-    """Start a 2.0 job and return its id."""
-
-    def run(text):
-        job = api("POST", JOBS, json=INSERT).json["id"]
-        api("PUT", f"{JOBS}/{job}/batches", data=text)
-        api("PATCH", f"{JOBS}/{job}", json={"state": "UploadComplete"})
-        return job
-
-    return run
-
-
-@pytest.fixture
 def results(api):
     """Return how many rows each result of a job has: successful, failed, unprocessed."""
 
