@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from ._connect import connect
 from ._history import jobs_frame
 from ._jobinfo import BatchInfo, JobInfo
 from ._jobs import Job
+from ._listing import Jobs
 from ._load import Load
-from ._org import Jobs, Org, connect
+from ._org import Org
 from .errors import BulkError
 
 __all__ = [
