@@ -13,7 +13,7 @@ from types import ModuleType
 from ._connect import connect
 from ._history import jobs_frame
 from ._jobinfo import BatchInfo, JobInfo
-from ._jobs import Job
+from ._jobs import Batches, Job
 from ._listing import Jobs
 from ._load import Load
 from ._org import Org
@@ -21,6 +21,7 @@ from .errors import BulkError
 
 __all__ = [
     "BatchInfo",
+    "Batches",
     "BulkError",
     "Job",
     "JobInfo",

@@ -245,9 +245,10 @@ class BatchInfo:
 
 
 #: name -> dtype in a frame, in the order of the fields
-JOB_FIELDS: dict[str, str] = {
-    declared.name: declared.metadata["dtype"] for declared in fields(JobInfo) if declared.metadata
-}
+JOB_FIELDS, BATCH_FIELDS = (
+    {declared.name: declared.metadata["dtype"] for declared in fields(cls) if declared.metadata}
+    for cls in (JobInfo, BatchInfo)
+)
 
 
 def _values(cls: type[JobInfo] | type[BatchInfo], raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Load:
         for job in self.jobs:
             if not job.done:
                 try:
-                    job.abort()
+                    job._abort()
                 except InvalidJobStateError:
                     pass  # it ended just before
                 except BulkError as error:
@@ -419,7 +419,7 @@ class Load:
         """Abort a job that was never closed: it would never run, but stay open for days."""
         if job:
             with contextlib.suppress(BulkError):
-                job.abort()
+                job._abort()
 
     def _commit(self, part: _Part, job: IngestJob) -> None:
         """Close the job. If that stays in doubt, `_look` finds the job open and closes it again."""
@@ -442,7 +442,7 @@ class Load:
         """Ask a job how it is, and return whether to ask again."""
         try:
             if job.refresh().state == "Open":
-                job.abort() if self._aborted.is_set() else job.close()
+                job._abort() if self._aborted.is_set() else job.close()
         except (InvalidJobStateError, *_TRANSIENT):
             return True  # trouble on the way is no reason to give up: the job goes on
         except BulkError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -9,12 +10,10 @@ import pandas as pd
 from . import _check
 from ._csv import Nulls
 from ._html import card
-from ._jobinfo import JobInfo
-from ._jobs import ClassicJob, IngestJob, Job, QueryJob, job_from_info
+from ._jobs import Job, PkChunking, confirmed, create_job, find_job
 from ._listing import Jobs, list_jobs
 from ._load import CHUNK_BYTES, Load
 from ._wire import Wire
-from .errors import InputError, NotFoundError
 
 __all__ = ["Org"]
 
@@ -47,6 +46,7 @@ class Org:
         tz: str | None = None,
         nulls: Nulls = "keep",
         chunk_bytes: int = CHUNK_BYTES,
+        confirm: str | None = None,
     ) -> Load:
         """Load a frame into the org by Bulk API 2.0; returns at once.
 
@@ -67,12 +67,19 @@ class Org:
             Whether a missing value leaves the field alone, or clears it.
         chunk_bytes : int
             The most bytes of CSV in one job; a larger frame makes several jobs.
+        confirm : str, optional
+            For hardDelete in a production org: its name and how many rows, such as
+            "Acme: hardDelete 200 rows".
 
         Raises
         ------
         InputError
             Something in the frame cannot be sent; names row and column. Nothing was sent.
+        ConfirmationNeededError
+            `confirm` is not what it takes; the message says what is.
         """
+        if operation == "hardDelete":
+            confirmed(self._wire, operation, len(frame), confirm, noun="row")
         load = Load(
             self._wire,
             frame,
@@ -93,7 +100,11 @@ class Org:
         api: Api = "2.0",
         query: str | None = None,
         external_id: str | None = None,
-        **properties: str,
+        pk_chunking: PkChunking = False,
+        headers: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+        confirm: str | None = None,
+        **named: str,
     ) -> Job:
         """Create a job to drive by hand: ``upload``, ``close``, ``abort``, ``wait``, ``results``.
 
@@ -109,42 +120,56 @@ class Org:
             The SOQL of a 2.0 query. In 1.0 it is uploaded as a batch.
         external_id : str, optional
             For upsert.
-        **properties
-            Further properties under the API's names, such as ``columnDelimiter="PIPE"``.
+        pk_chunking : bool or dict
+            For a 1.0 query: whether Salesforce cuts it into many by ranges of ids, or how:
+            ``{"chunkSize": 50_000, "parent": "Account", "startRow": "001…"}``. Close the job only
+            when ``job.batches()`` shows the batch that was sent as NotProcessed: then all the
+            others are there.
+        headers : dict, optional
+            Request headers, such as ``{"Sforce-Disable-Batch-Retry": "true"}`` of a 1.0 job.
+        properties : dict, optional
+            Properties that bulknb does not know yet; they are sent as they are.
+        confirm : str, optional
+            For hardDelete in a production org: "Acme: hardDelete 1 job", with its name.
+        **named
+            Further properties under the API's names, such as ``columnDelimiter="PIPE"`` or
+            ``concurrencyMode="Serial"``.
+
+        Raises
+        ------
+        InputError
+            Such a job does not have this property or value; nothing was sent.
+        ConfirmationNeededError
+            `confirm` is not what it takes; the message says what is.
         """
         given = {
             "operation": operation,
             "object": object,
             "query": query,
             "externalIdFieldName": external_id,
-            **properties,
+            **named,
         }
-        said = {name: value for name, value in given.items() if value is not None}
-        if api == "1.0":
-            return ClassicJob.create(self._wire, said)
-        dialect = QueryJob if operation in ("query", "queryAll") else IngestJob
-        return dialect.create(self._wire, said)
+        return create_job(
+            self._wire,
+            api,
+            {name: value for name, value in given.items() if value is not None},
+            pk_chunking=pk_chunking,
+            headers=headers,
+            unchecked=properties,
+            confirm=confirm,
+        )
 
     def job(self, id: str) -> Job:
-        """Return a job by its id, of whichever API made it.
+        """Return a job by its id of 15 or 18 characters, of whichever API made it.
 
         Raises
         ------
         NotFoundError
             None of the APIs knows it; jobs are deleted seven days after they end.
         InputError
-            The id is not a job's: those have 15 or 18 characters and begin with 750.
+            The id is not a job's, or a letter of it has lost its case.
         """
-        if not (id.isalnum() and id.startswith("750") and len(id) in (15, 18)):
-            raise InputError("A job id has 15 or 18 characters and begins with 750")
-        for dialect in (IngestJob, QueryJob):
-            try:
-                found = dialect(self._wire, JobInfo(id=id)).refresh().info
-            except NotFoundError as error:
-                missing = error
-            else:
-                return job_from_info(self._wire, found).refresh()
-        raise missing
+        return find_job(self._wire, id)
 
     def jobs(
         self,

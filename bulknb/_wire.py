@@ -156,6 +156,7 @@ class Wire:
         auth_header: str = "Authorization",
         expect: tuple[int, ...] = (200,),
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request and return its answer.
 
@@ -172,11 +173,11 @@ class Wire:
         ApiError
             The API refused; the subclass says why.
         """
-        headers = {"Content-Type": content_type, "Accept": accept}
+        named = {"Content-Type": content_type, "Accept": accept, **(headers or {})}
         call = requests.Request(
             method,
             self.origin + self.own_path(path),
-            headers={name: value for name, value in headers.items() if value},
+            headers={name: value for name, value in named.items() if value},
             data=body,
             params=dict(params or {}),
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import shlex
+from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
@@ -25,7 +28,8 @@ from rich.text import Text
 import bulknb
 
 from ._explain import where_time_went
-from .errors import BulkError, StillRunningError
+from ._jobs import is_production
+from .errors import BulkError, ConfirmationNeededError, StillRunningError
 from .plots import processing_times_figure
 
 if TYPE_CHECKING:
@@ -44,6 +48,14 @@ _HISTORY = {
     "api_ms": "api",
     "rest_ms": "rest",
     "total_processing_time_ms": "total",
+}
+_BATCHES = {
+    "id": "batch",
+    "state": "state",
+    "number_records_processed": "processed",
+    "number_records_failed": "failed",
+    "apex_ms": "apex",
+    "duration_ms": "took",
 }
 _FAILURES = {
     "rows": "rows",
@@ -101,6 +113,112 @@ def _announce(served: Sandbox) -> None:
     click.echo("In a browser: the URL shows what the org is doing")
     for client in clients.LINES:
         click.echo(f"\nIn {client}:\n\n{clients.lines(client, served.url, served.token)}", nl=False)
+
+
+def with_org(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an org as its first argument: that of --org, or of the environment."""
+
+    @click.option(
+        "--org",
+        "alias",
+        help="Alias or username of a login of the Salesforce CLI; by default the environment"
+        " says where: BULKNB_INSTANCE_URL, BULKNB_ACCESS_TOKEN.",
+    )
+    @functools.wraps(command)
+    def connected(*args: Any, alias: str | None, **options: Any) -> None:
+        try:
+            command(bulknb.connect(alias), *args, **options)
+        except BulkError as error:
+            raise click.ClickException(str(error)) from None
+
+    return connected
+
+
+def _takes_away(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that asks before it takes something away."""
+    yes = click.option("--yes", is_flag=True, help="Do not ask; in production --confirm does this.")
+    words = click.option("--confirm", help="In production: its name and the act, as it is told.")
+    return yes(words(command))
+
+
+@main.command()
+@click.argument("id")
+@click.option("--batches", is_flag=True, help="List the batches of a Bulk API 1.0 job, too.")
+@with_org
+def job(org: bulknb.Org, id: str, batches: bool) -> None:
+    """Show a job: its state, counts and times."""
+    found = org.job(id)
+    console = Console()
+    console.print(Text(f"{found.operation} {found.object} {found.id}".strip()))
+    width = max(len(name) for name, _ in found.facts())
+    for name, value in found.facts():
+        console.print(Text(f"  {name:{width}}  {value}"))
+    if found.info.error_message:
+        console.print(Text(found.info.error_message))
+    if batches:
+        listed = found.batches()
+        console.print(_table(listed.frame, _BATCHES))
+        for batch in listed:
+            if batch.state_message:
+                console.print(Text(f"{batch.id}: {batch.state_message}"))
+
+
+@main.command()
+@click.argument("id")
+@with_org
+def close(org: bulknb.Org, id: str) -> None:
+    """Close a job: no more data can be added, and Salesforce queues what it has."""
+    click.echo(repr(org.job(id).close()))
+
+
+@main.command()
+@click.argument("id")
+@_takes_away
+@with_org
+def abort(org: bulknb.Org, id: str, yes: bool, confirm: str | None) -> None:
+    """Abort a job. Rows already written stay written."""
+    found = org.job(id)
+    _deliberately(org, found, "abort", found.abort, yes=yes, confirm=confirm)
+    click.echo(repr(found))
+
+
+@main.command()
+@click.argument("id")
+@_takes_away
+@with_org
+def delete(org: bulknb.Org, id: str, yes: bool, confirm: str | None) -> None:
+    """Delete a job and its results from the org. Rows that it wrote stay."""
+    found = org.job(id)
+    _deliberately(org, found, "delete", found.delete, yes=yes, confirm=confirm)
+    click.echo(f"Deleted {found.id}")
+
+
+def _deliberately(
+    org: bulknb.Org,
+    found: bulknb.Job,
+    verb: str,
+    act: Callable[..., object],
+    *,
+    yes: bool,
+    confirm: str | None,
+) -> None:
+    """Act if the user means it: in production by the org's name, elsewhere by yes."""
+    if not is_production(org._wire) and not (yes or confirm):
+        click.confirm(f"{verb.capitalize()} {found!r}?", abort=True)
+    try:
+        act(confirm=confirm)
+    except ConfirmationNeededError as error:
+        needed = error
+    else:
+        return
+    if yes or confirm:
+        words = shlex.quote(needed.words)
+        raise click.ClickException(f"This is a production org. To go on: --confirm {words}")
+    click.echo(f"{needed.org} is a production org.")
+    typed = click.prompt(f"To {verb} {found!r}, type the name of the org")
+    if typed.strip() != needed.org:
+        raise click.ClickException("This is not its name; nothing was changed")
+    act(confirm=needed.words)
 
 
 @main.command()

@@ -4,6 +4,7 @@
 
     BulkError
     ├── InputError                      a frame or an argument; nothing was sent
+    │   └── ConfirmationNeededError     production: say which org and how many
     ├── UnreachableError                no answer: wrong URL, server down, time-out, TLS
     ├── UnexpectedAnswerError           an answer that is not the API's: HTML page, redirect
     ├── ApiError                        the API refused, with its own code and message
@@ -26,6 +27,7 @@ __all__ = [
     "ApiError",
     "AuthenticationError",
     "BulkError",
+    "ConfirmationNeededError",
     "InputError",
     "InvalidJobStateError",
     "JobFailedError",
@@ -123,6 +125,26 @@ class StillRunningError(BulkError, TimeoutError):
 
 class ReconcileError(BulkError):
     """Rows sent and rows accounted for differ: do not trust this result."""
+
+
+class ConfirmationNeededError(InputError):
+    """A production org, and no or other words than it takes to change it; nothing was sent.
+
+    Attributes
+    ----------
+    org : str
+        The org's name.
+    words : str
+        What to pass as ``confirm=``.
+    """
+
+    def __init__(self, org: str, words: str) -> None:
+        self.org = org
+        self.words = words
+        super().__init__(f"This is a production org. To go on, pass confirm={words!r}")
+
+    def __reduce__(self) -> tuple[type[ConfirmationNeededError], tuple[str, str]]:
+        return type(self), (self.org, self.words)
 
 
 _SIGN_IN = "Sign in again and call connect() with a fresh token"

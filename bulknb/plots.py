@@ -1,13 +1,14 @@
 """History frames into pictures: frame first, Axes out.
 
-Every function here takes the frame of `bulknb.jobs_frame` and nothing from the network. `pyplot` is
-imported only when no Axes is given, so that figures can be drawn from any thread.
+Every function here takes the frame of `bulknb.jobs_frame`, or of ``job.batches()``, and nothing
+from the network. `pyplot` is imported only when no Axes is given, so that figures can be drawn from
+any thread.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.typing import ColorType
 
     FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    BoolArray = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     IntArray = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
 
-__all__ = ["processing_times", "processing_times_figure"]
+__all__ = ["batches", "processing_times", "processing_times_figure"]
 
 
 class _Segment(NamedTuple):
@@ -217,9 +219,7 @@ def _clip(value: Any) -> str:
 
 def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
     if not bars.labels:
-        ax.set(xticks=[], yticks=[])
-        ax.text(0.5, 0.5, "No jobs", transform=ax.transAxes, ha="center", va="center")
-        return ax
+        return _draw_nothing(ax, "No jobs")
     longest = float(bars.lengths.max())
     unit, milliseconds = next((unit, ms) for unit, ms, least in _UNITS if longest >= least)
     ends = bars.lengths.to_numpy() / milliseconds
@@ -238,7 +238,8 @@ def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
     if not longest:
         ax.set_xticks([0])
     ax.set_xlabel(f"Processing time, summed over batches ({unit})")
-    _label_rows(ax, bars, step)
+    _label_rows(ax, bars.labels, step)
+    ax.set_ylabel(bars.name, parse_math=False)
     # Anchored at the right: it may grow over the tick labels, never out of the figure.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=_FONT_SIZE)
     return ax
@@ -301,9 +302,137 @@ def _label_step(ax: Axes, rows: int) -> int:
     return math.ceil(rows / labels)
 
 
-def _label_rows(ax: Axes, bars: _Bars, step: int) -> None:
-    rows = len(bars.labels)
+def _label_rows(ax: Axes, labels: list[str], step: int) -> None:
+    rows = len(labels)
     spare = max(_MIN_SLOTS - rows, 0) / 2
     ax.set_ylim(rows - 0.5 + spare, -0.5 - spare)
-    ax.set_yticks(range(0, rows, step), bars.labels[::step], fontsize=_FONT_SIZE, parse_math=False)
-    ax.set_ylabel(bars.name, parse_math=False)
+    ax.set_yticks(range(0, rows, step), labels[::step], fontsize=_FONT_SIZE, parse_math=False)
+
+
+# How a batch stands: the same blue as elsewhere is left to Apex, which is drawn within.
+_STATES = (
+    _Segment("Completed", "#56B4E9", "Completed"),
+    _Segment("Failed", "#D55E00", "Failed"),
+    _Segment("InProgress", "#E69F00", "In progress"),
+    _Segment("Queued", "#F0E442", "Queued"),
+    _Segment("NotProcessed", "#8A8A8A", "Not processed"),
+)
+_OTHER_STATE = _Segment("", "#CC79A7", "Other")
+_APEX_LABEL = "of it Apex (triggers, flows)"
+_LEAST_SHARE = 0.004  # of the axis: times have whole seconds, and a short batch shall be seen
+
+
+def batches(frame: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Show when the batches of a 1.0 job were added and done, as a Gantt chart.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per batch, as ``job.batches().frame`` has it; its first row is drawn on top.
+    ax : matplotlib Axes, optional
+        Where to draw; the current Axes by default.
+    **kwargs
+        Properties of the bars, a `matplotlib.collections.PolyCollection` per state.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    KeyError
+        If `frame` lacks a column that ``job.batches().frame`` has.
+
+    Notes
+    -----
+    A bar goes from a batch's creation to its last change, waiting in the queue included (Bulk API
+    Developer Guide, "BatchInfo", ``createdDate`` and ``systemModstamp``, in whole seconds). Its
+    colour is its state; the dark part at its end is as long as its Apex took. Time counts from the
+    first batch. Where bars lie too close, only some are labelled.
+    """
+    needed = ["id", "state", "created_date", "system_modstamp", "apex_ms"]
+    needed += ["number_records_processed", "number_records_failed"]
+    if missing := [column for column in needed if column not in frame]:
+        raise KeyError(
+            f"frame lacks the columns {', '.join(missing)}: take it from job.batches().frame"
+        )
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.gca()
+    if frame["created_date"].notna().any():
+        return _draw_gantt(frame, ax, kwargs)
+    return _draw_nothing(ax, "No batches")
+
+
+def _draw_gantt(frame: pd.DataFrame, ax: Axes, properties: dict[str, Any]) -> Axes:
+    start, end, apex = _spans(frame)
+    longest = max(float(end.max()), 1_000.0)
+    unit, milliseconds = next((unit, ms) for unit, ms, least in _UNITS if longest >= least)
+    end = np.maximum(end, start + _LEAST_SHARE * longest)
+    start, end, apex = (times / milliseconds for times in (start, end, apex))
+    step = _label_step(ax, len(frame))
+    thickness = 0.8 if step == 1 else 1.0
+
+    bars = _boxes(start, end, thickness)
+    for segment, rows in _by_state(frame["state"]):
+        label = f"{segment.label} ({np.count_nonzero(rows):,})"
+        bar = PolyCollection(list(bars[rows]), facecolors=segment.color, linewidths=0, label=label)
+        bar.set(**properties)
+        ax.add_collection(bar)
+    if (rows := apex > 0).any():
+        part = _boxes(np.maximum(end - apex, start), end, thickness)[rows]
+        color = _PARTS[0].color
+        ax.add_collection(
+            PolyCollection(list(part), facecolors=color, linewidths=0, label=_APEX_LABEL)
+        )
+
+    ax.set_xlim(0, 1.02 * float(end.max()))
+    ax.set_xlabel(f"Time since the first batch was added ({unit})")
+    _label_rows(ax, _batch_labels(frame), step)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=_FONT_SIZE)
+    return ax
+
+
+def _spans(frame: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return where bars begin and end, and their Apex: milliseconds from the first batch on."""
+    created = frame["created_date"]
+    created = created.fillna(created.min())
+    changed = frame["system_modstamp"].fillna(created)
+    start, end, apex = (
+        np.asarray(times, dtype=np.float64)
+        for times in (
+            1000 * (created - created.min()).dt.total_seconds(),
+            1000 * (changed - created.min()).dt.total_seconds(),
+            frame["apex_ms"].fillna(0),
+        )
+    )
+    return start, np.maximum(start, end), apex
+
+
+def _by_state(states: pd.Series[str]) -> Iterator[tuple[_Segment, BoolArray]]:
+    """Yield each state that there is with its rows; a state of the future is among the others."""
+    known = [segment.column for segment in _STATES]
+    for segment in (*_STATES, _OTHER_STATE):
+        rows = states.eq(segment.column).fillna(value=False).to_numpy(bool)
+        if segment is _OTHER_STATE:
+            rows = ~states.isin(known).to_numpy(bool)
+        if rows.any():
+            yield segment, rows
+
+
+def _batch_labels(frame: pd.DataFrame) -> list[str]:
+    counts = zip(
+        frame["id"], frame["number_records_processed"], frame["number_records_failed"], strict=True
+    )
+    return [
+        f"{_short(id_)} {'' if pd.isna(rows) else f'{rows:,} rows'}"
+        + (f", {failed:,} failed" if pd.notna(failed) and failed else "")
+        for id_, rows, failed in counts
+    ]
+
+
+def _draw_nothing(ax: Axes, words: str) -> Axes:
+    ax.set(xticks=[], yticks=[])
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center")
+    return ax

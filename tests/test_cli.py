@@ -93,4 +93,5 @@ def test_help_names_every_command():
     result = CliRunner().invoke(main, ["--help"])
 
     assert result.exit_code == 0
-    assert {"demo", "sandbox"} <= set(result.output.split())
+    commands = {"demo", "sandbox", "job", "close", "abort", "delete"}
+    assert commands <= set(result.output.split())

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
+import bulknb
 from bulknb import Job
-from bulknb._jobs import ClassicJob, IngestJob, QueryJob
+from bulknb._jobs import BigObjectJob, ClassicJob, IngestJob, QueryJob, job_from_info
 from bulknb.errors import (
+    BulkError,
     InputError,
     InvalidJobStateError,
     NotFoundError,
@@ -60,7 +65,8 @@ def test_abort_sends_each_dialects_own_request(org, sandbox, create):
 
     job.abort()
 
-    [(method, path, status)] = sandbox.requests[before:]
+    [*asked, (method, path, status)] = sandbox.requests[before:]
+    assert [method for method, _, _ in asked] == ["GET"]  # what kind of org it is
     assert (method, status) == ({"Classic": "POST"}.get(job.job_type, "PATCH"), 200)
     assert path.endswith(job.id)
     assert job.state == "Aborted"
@@ -183,45 +189,6 @@ def test_a_second_upload_never_leaves_the_machine(org, sandbox):
     assert len(sandbox.requests) == before
 
 
-def test_batches_of_a_classic_job_give_results_in_the_order_sent(org):
-    job = classic(org)
-    first = job.add_batch(b"Name,Phone\nB,1\nA,2\n")
-    second = job.add_batch(b"Name,Phone\n,1\nC,2\n")
-
-    results = job.close().wait().results()
-
-    assert {batch.id for batch in job.batches()} == {first.id, second.id}
-    of_second = results[results["batch_id"] == second.id]
-    assert of_second["Success"].tolist() == ["false", "true"]
-
-
-@pytest.mark.parametrize("kind", ["JSON", "XML"])
-def test_results_of_a_classic_job_of_another_tool_are_read(org, kind):
-    job = org.create_job("insert", "Contact", api="1.0", contentType=kind)
-    body = {
-        "JSON": b'[{"LastName": "Doe"}, {"FirstName": "Al"}]',
-        "XML": b'<sObjects xmlns="http://www.force.com/2009/06/asyncapi/dataload">'
-        b"<sObject><LastName>Doe</LastName></sObject>"
-        b"<sObject><FirstName>Al</FirstName></sObject></sObjects>",
-    }[kind]
-    job._request(
-        "POST", "/batch", body=body, content_type=f"application/{kind.lower()}", expect=(201,)
-    )
-
-    results = job.close().wait().results()
-
-    assert results["Success"].tolist() == ["true", "false"]
-    assert results["Error"][1].startswith("REQUIRED_FIELD_MISSING:")
-    assert results["Error"][1].endswith(":LastName --")
-
-
-def test_a_classic_query_is_read_back(org):
-    ingest(org).upload(CSV).close().wait()
-    job = org.create_job("query", "Account", api="1.0").upload(SOQL.encode()).close().wait()
-
-    assert sorted(job.results()["Name"]) == ["Acme", "Globex"]
-
-
 def test_delete_removes_an_ended_job_and_refuses_an_open_one(org):
     job = ingest(org)
     with pytest.raises(Exception, match="deleted"):
@@ -232,18 +199,238 @@ def test_delete_removes_an_ended_job_and_refuses_an_open_one(org):
         org.job(job.id)
 
 
-def test_a_classic_job_has_no_delete(org):
-    with pytest.raises(InputError, match="seven days"):
-        classic(org).delete()
+VERBS = {
+    "upload": lambda job: job.upload(SOQL if job.operation == "query" else CSV),
+    "add_batch": lambda job: job.add_batch(CSV),
+    "refresh": lambda job: job.refresh(),
+    "close": lambda job: job.close(),
+    "wait": lambda job: job.wait(),
+    "batches": lambda job: job.batches(),
+    "batch": lambda job: job.batch(job.batches()[0].id),
+    "batch_request": lambda job: job.batch_request(job.batches()[0].id),
+    "batch_results": lambda job: job.batch_results(job.batches()[0].id),
+    "results": lambda job: job.results(),
+    "result_pages": lambda job: job.result_pages(),
+    "abort": lambda job: job.abort(),
+    "delete": lambda job: job.delete(),
+}
+LACKS = {
+    "Classic": {"result_pages", "delete"},
+    "V2Ingest": {"add_batch", "batches", "batch_request", "result_pages"},
+    "V2Query": {"upload", "add_batch", "close", "batches", "batch_request"},
+}
 
 
-@pytest.mark.parametrize("id", ["", "751xx0000000001AAA", "750/../x", "750xx", "../../etc/passwd"])
+@DIALECTS
+def test_every_verb_does_its_work_or_says_what_to_do_instead(org, sandbox, create):
+    job, refused = create(org), {}
+    for verb, act in VERBS.items():
+        if verb == "abort":  # the first job has run to its end
+            job = create(org)
+        before = len(sandbox.requests)
+        try:
+            act(job)
+        except InputError as error:
+            refused[verb] = str(error)
+            assert len(sandbox.requests) == before, verb
+
+    assert set(refused) == LACKS[job.job_type] | (
+        set() if job.job_type == "Classic" else {"batch", "batch_results"}
+    )
+    assert all(len(words) > 40 and words[-1] != "." for words in refused.values())
+    if job.job_type != "Classic":
+        with pytest.raises(NotFoundError):
+            org.job(job.id)
+
+
+def test_a_frame_is_uploaded_as_it_is(org, sandbox):
+    frame = pd.DataFrame({"Name": ["Acme", "Été"], "NumberOfEmployees": [1, 2]})
+
+    for job in (classic(org), ingest(org)):
+        assert job.upload(frame).close().wait().info.number_records_processed == 2
+
+    assert [record["Name"] for record in sandbox.records("Account")] == ["Acme", "Été"] * 2
+
+
+def test_a_frame_is_not_written_with_a_delimiter_that_the_job_does_not_expect(org, sandbox):
+    job = org.create_job("insert", "Account", columnDelimiter="PIPE")
+    before = len(sandbox.requests)
+
+    with pytest.raises(InputError, match="this job wants PIPE"):
+        job.upload(pd.DataFrame({"Name": ["Acme"]}))
+    assert len(sandbox.requests) == before
+    assert job.upload("Name|Phone\nAcme|1\n").close().wait().info.number_records_failed == 0
+
+
+def test_an_upload_that_no_job_takes_stays_here(org, sandbox):
+    job = ingest(org)
+    before = len(sandbox.requests)
+
+    with pytest.raises(InputError, match="several jobs"):
+        job.upload(b"x" * 100_000_001)
+    with pytest.raises(InputError, match="ZIP_CSV"):
+        job.upload(CSV, files={"a.txt": b"a"})
+    assert len(sandbox.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"operation": "Insert"}, "did you mean 'insert'"),
+        ({"operation": "upsert"}, "external_id="),
+        ({"operation": "insert", "external_id": "ExternalId__c"}, "is for upsert"),
+        ({"operation": "insert", "column_delimiter": "PIPE"}, "did you mean 'columnDelimiter'"),
+        ({"operation": "insert", "columnDelimiter": "pipe"}, "did you mean 'PIPE'"),
+        ({"operation": "insert", "lineEnding": "CR"}, "It is LF or CRLF"),
+        ({"operation": "insert", "assignmentRuleId": "Standard"}, "begins with 01Q"),
+        ({"operation": "insert", "colour": "red"}, r"properties=\{"),
+        ({"operation": "insert", "concurrencyMode": "Serial"}, "no property"),
+        (
+            {"operation": "insert", "headers": {"Sforce-Line-Ending": "LF"}},
+            "no header of a V2Ingest",
+        ),
+        ({"operation": "insert", "pk_chunking": True}, "1.0"),
+        ({"operation": "query", "query": SOQL}, "no property 'object'"),
+        ({"operation": "insert", "object": None}, "needs object="),
+        ({"operation": "query", "object": None}, "needs query="),
+        ({"operation": "insert", "api": "2"}, "api is"),
+        ({"operation": "insert", "api": "1.0", "contentType": "csv"}, "did you mean 'CSV'"),
+        ({"operation": "insert", "api": "1.0", "columnDelimiter": "PIPE"}, "no property"),
+        ({"operation": "insert", "api": "1.0", "pk_chunking": True}, "for query and queryAll"),
+        ({"operation": "query", "api": "1.0", "query": SOQL}, "as a batch"),
+        (
+            {"operation": "query", "api": "1.0", "pk_chunking": {"chunksize": 5}},
+            "did you mean 'chunkSize'",
+        ),
+        ({"operation": "query", "api": "1.0", "pk_chunking": {"chunkSize": 250_001}}, "250,000"),
+        ({"operation": "query", "api": "1.0", "pk_chunking": {"parent": "A; x=1"}}, "parent is"),
+        ({"operation": "query", "api": "1.0", "pk_chunking": {"startRow": "x"}}, "startRow"),
+        (
+            {"operation": "query", "api": "1.0", "headers": {"Sforce-PKChunking": "true"}},
+            "did you mean 'Sforce-Enable-PKChunking'",
+        ),
+        (
+            {"operation": "query", "api": "1.0", "headers": {"Sforce-Call-Options": "a\r\nb: c"}},
+            "one line",
+        ),
+    ],
+)
+def test_what_a_job_cannot_be_made_with_is_said_before_anything_is_sent(
+    org, sandbox, wanted, words
+):
+    before = len(sandbox.requests)
+
+    with pytest.raises(InputError, match=words):
+        org.create_job(**{"object": "Account", **wanted})
+    assert len(sandbox.requests) == before
+
+
+def test_a_property_of_the_future_is_sent_as_it_is(org):
+    with pytest.raises(BulkError) as refused:
+        org.create_job("insert", "Account", api="1.0", properties={"newIn80": "yes"})
+
+    assert "NewIn80 cannot be specified" in str(refused.value)
+
+
+def test_every_property_of_the_guides_arrives(org):
+    job = org.create_job(
+        "upsert",
+        "Lead",
+        external_id="ExternalId__c",
+        contentType="CSV",
+        columnDelimiter="SEMICOLON",
+        lineEnding="CRLF",
+        assignmentRuleId="01Qxx0000000001",
+    ).refresh()
+
+    assert job.info.external_id_field_name == "ExternalId__c"
+    assert (job.info.column_delimiter, job.info.line_ending) == ("SEMICOLON", "CRLF")
+    assert job.info.assignment_rule_id == "01Qxx0000000001"
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        *("", "751xx0000000001AAA", "750/../x", "750xx", "../../etc/passwd"),
+        *("750xx00000000Ö1", "750xx000000000\uff11"),
+    ],
+)
 def test_what_is_no_job_id_is_never_asked_for(org, sandbox, id):
     before = len(sandbox.requests)
 
     with pytest.raises(InputError):
         org.job(id)
     assert len(sandbox.requests) == before
+
+
+@pytest.mark.parametrize("mangle", [str.lower, str.upper, lambda id: f"{id[:14]}9{id[15:17]}Z"])
+def test_an_id_whose_case_was_lost_is_never_asked_for(org, sandbox, mangle):
+    before = len(sandbox.requests)
+
+    with pytest.raises(InputError, match="Copy it anew"):
+        org.job(mangle("750xx000000aBcDAAU"))
+    assert len(sandbox.requests) == before
+
+
+@DIALECTS
+def test_finding_a_job_costs_few_requests(org, sandbox, create):
+    job = create(org)
+    before = len(sandbox.requests)
+
+    found = org.job(job.id)
+
+    requests = {"V2Ingest": 1, "V2Query": 2, "Classic": 2}
+    assert len(sandbox.requests) - before == requests[job.job_type]
+    assert found.info.api_version == "62.0"
+    assert (found.info.number_batches_total == 0) == (job.job_type == "Classic")
+
+
+def test_a_job_of_a_kind_to_come_is_read_and_never_changed(org, sandbox):
+    known = ingest(org)
+    job = job_from_info(org._wire, replace(known.info, job_type="V3Ingest"))
+    before = len(sandbox.requests)
+
+    for verb, act in VERBS.items():
+        if verb not in ("refresh", "wait"):
+            with pytest.raises(InputError, match=r"kind of job|V3Ingest"):
+                act(job)
+    assert len(sandbox.requests) == before
+    assert job.refresh().state == "Open"
+
+
+def test_a_big_object_job_is_read_uploaded_to_closed_and_aborted_as_ingest_is(org):
+    made = ingest(org)
+    job = job_from_info(org._wire, replace(made.info, job_type="BigObjectIngest"))
+
+    assert isinstance(job, BigObjectJob)
+    assert job.upload(CSV).close().state == "UploadComplete"
+    assert job.abort().refresh().state == "Aborted"
+
+
+def test_the_pages_of_a_query_are_told_apart_by_their_locators(org):
+    rows = 50_001
+    ingest(org).upload(b"Name\n" + b"A\n" * rows).close().wait()
+
+    job = query(org)
+    with pytest.raises(StillRunningError, match="wait"):
+        job.result_pages()
+    first, second = job.wait().result_pages()
+
+    assert first
+    assert second not in ("", first)
+
+
+def test_pages_are_not_asked_of_a_version_that_has_none(sandbox):
+    org = bulknb.connect(
+        instance_url=sandbox.url,
+        access_token=sandbox.token,
+        api_version="57.0",
+        transport=sandbox.app,
+        clock=sandbox.clock,
+    )
+
+    with pytest.raises(InputError, match=r"pages\(\) reads"):
+        query(org).result_pages()
 
 
 def test_a_job_reads_well_as_text(org):

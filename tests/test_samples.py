@@ -11,6 +11,7 @@ import pytest
 import bulknb
 from bulknb import BatchInfo, JobInfo, _csv
 from bulknb._jobs import batch_results
+from bulknb._jobs.query import page_locators
 from bulknb._wire import Answer, _refusal
 from bulknb.errors import (
     ApiError,
@@ -83,8 +84,8 @@ def reads_results(path: Path) -> None:
 
 
 def reads_pages(path: Path) -> None:
-    body = json.loads(path.read_text())
-    assert all(page["resultLink"].startswith("/jobs/query/750") for page in body["resultPages"])
+    locators, following = page_locators(json.loads(path.read_text()))
+    assert (locators, following) == (["aBcDeFg4N", "HiJkLmN4N"], "YcApWm4N")
 
 
 REFUSALS = {

@@ -1,6 +1,7 @@
 """A job with all its verbs, once for the three dialects.
 
-A dialect is data first: paths, method, words, header. It overrides only the calls that differ.
+A dialect is data first: paths, method, words, header, what it may be made with and what it lacks.
+It overrides only the calls that differ.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
+from .._csv import Nulls
 from .._html import strip
-from .._jobinfo import JobInfo
+from .._jobinfo import BatchInfo, JobInfo
 from .._wire import Answer, Wire
 from ..errors import (
     ApiError,
@@ -24,7 +26,11 @@ from ..errors import (
     StillRunningError,
     UnexpectedAnswerError,
 )
+from .batches import Batches
+from .bodies import Data, Files
+from .confirm import confirmed
 from .facts import facts, title, tone
+from .properties import Known, check, check_headers
 
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 60.0
@@ -32,12 +38,22 @@ _LONGEST_POLL_SECONDS = 60.0
 #: looks, a day's some 1,500, and its end is seen at most a quarter late.
 _POLL_GROWTH = 0.25
 
+_SERVER_BATCHES = (
+    "Bulk API 2.0 makes its own batches and shows none: upload() the data once, refresh() tells "
+    'how far it is. For batches of your own: create_job(…, api="1.0")'
+)
+#: What is a matter of 1.0 alone -> what to do in 2.0 instead.
+NO_BATCHES = dict.fromkeys(
+    ("add_batch", "batch", "batches", "batch_request", "batch_results"), _SERVER_BATCHES
+)
+
 
 class Job:
     """One job of the org.
 
-    Made by ``org.create_job(...)`` or ``org.job(id)``. Reading (`refresh`, `wait`, `results`)
-    never changes the job; only `upload`, `close`, `abort` and `delete` do.
+    Made by ``org.create_job(...)`` or ``org.job(id)``. Reading (`refresh`, `wait`, `results`,
+    `batches`) never changes the job; only `upload`, `add_batch`, `close`, `abort` and `delete` do.
+    What a kind of job does not have raises InputError, which says what to do instead.
 
     Attributes
     ----------
@@ -48,8 +64,14 @@ class Job:
     job_type: ClassVar[str] = ""
     path: ClassVar[str] = "/services/data/v{version}/jobs/ingest"
     update_method: ClassVar[str] = "PATCH"
-    close_state: ClassVar[str | None] = "UploadComplete"
+    close_state: ClassVar[str] = "UploadComplete"
     auth_header: ClassVar[str] = "Authorization"
+    #: What a job may be made with: property -> its values, none listed: any text.
+    properties: ClassVar[Known] = {}
+    #: Request headers that it may be made with, likewise.
+    headers: ClassVar[Known] = {}
+    #: Verb -> why this kind of job does not have it, and what to do instead.
+    lacks: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, wire: Wire, info: JobInfo) -> None:
         if not info.id:
@@ -59,15 +81,42 @@ class Job:
         self.info = info
 
     @classmethod
-    def create(cls, wire: Wire, properties: Mapping[str, str]) -> Self:
-        """Create a job with properties under the API's names, and return it."""
+    def create(
+        cls,
+        wire: Wire,
+        given: Mapping[str, str],
+        *,
+        unchecked: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Create a job with properties under the API's names, and return it.
+
+        Parameters
+        ----------
+        wire : Wire
+            The way to the org.
+        given : mapping
+            Properties that bulknb knows.
+        unchecked : mapping, optional
+            Properties that it does not know; they are sent as they are.
+        headers : mapping, optional
+            Request headers that go with it.
+
+        Raises
+        ------
+        InputError
+            A property or a value that this kind of job does not have; nothing was sent.
+        """
+        check(given, cls.properties, cls.job_type)
+        check_headers(headers or {}, cls.headers, cls.job_type)
         answer = wire.request(
             "POST",
             cls.path.format(version=wire.api_version),
-            body=cls._write(properties),
+            body=cls._write({**given, **(unchecked or {})}),
             content_type=cls._document_type(),
             auth_header=cls.auth_header,
             expect=(200, 201),
+            headers=headers,
         )
         return cls(wire, cls._read(answer))
 
@@ -100,15 +149,81 @@ class Job:
         """Ask the server how the job is, and return the job (one GET)."""
         return self._heard(self._request("GET"))
 
-    def upload(self, data: bytes) -> Job:
-        """Send the job's data: CSV, UTF-8, one header line.
+    def upload(
+        self,
+        data: Data,
+        *,
+        tz: str | None = None,
+        nulls: Nulls = "keep",
+        files: Files | None = None,
+    ) -> Job:
+        """Send the job's data: a frame, or rows that are written already.
+
+        Parameters
+        ----------
+        data : DataFrame, str or bytes
+            A frame has the API names of fields as columns. Text and bytes are CSV in UTF-8 with
+            one header line, or what the job's ``contentType`` says; of a 1.0 query its SOQL.
+        tz : str, optional
+            The zone of a frame's datetimes that have none, such as "Europe/Paris".
+        nulls : {"keep", "clear"}
+            Whether a frame's missing value leaves the field alone, or clears it.
+        files : str, list of str or mapping, optional
+            Attachments, for 1.0 jobs of a ``contentType`` ZIP_CSV, ZIP_JSON or ZIP_XML: the
+            frame's columns that hold files, as bytes or paths; or the files by the names that
+            cells say after a ``#``.
 
         Raises
         ------
         InputError
-            This kind of job takes no data.
+            The data cannot be sent, or this kind of job takes none; nothing was sent.
         """
-        raise InputError(f"A {self.job_type} job takes no upload")
+        raise self._lacking("upload")
+
+    def add_batch(
+        self,
+        data: Data,
+        *,
+        tz: str | None = None,
+        nulls: Nulls = "keep",
+        files: Files | None = None,
+    ) -> BatchInfo:
+        """Add one batch to a 1.0 job, and return what the server says of it.
+
+        A batch has at most 10,000 rows, 10 MB and 10,000,000 characters; a zip at most 10 MB, 20
+        MB unzipped and 1,000 files. It may run at once, before the job is closed.
+
+        Parameters
+        ----------
+        data, tz, nulls, files
+            As for `upload`.
+
+        Raises
+        ------
+        InputError
+            The data cannot be sent, or a limit is exceeded; nothing was sent.
+        """
+        raise self._lacking("add_batch")
+
+    def batches(self) -> Batches:
+        """Return the batches of a 1.0 job: a sequence, with a typed ``frame`` of them."""
+        raise self._lacking("batches")
+
+    def batch(self, batch_id: str) -> BatchInfo:
+        """Return one batch of a 1.0 job, as the server says it is now."""
+        raise self._lacking("batch")
+
+    def batch_request(self, batch_id: str) -> bytes:
+        """Return the data of a batch of a 1.0 job, as they were sent."""
+        raise self._lacking("batch_request")
+
+    def batch_results(self, batch_id: str) -> pd.DataFrame:
+        """Return the results of one batch of a 1.0 job, as `results` does for all of them."""
+        raise self._lacking("batch_results")
+
+    def result_pages(self) -> list[str]:
+        """Return the locators of the pages of a 2.0 query's result, to be read side by side."""
+        raise self._lacking("result_pages")
 
     def close(self) -> Job:
         """Close the job: no more data can be added, and Salesforce queues what it has.
@@ -120,30 +235,49 @@ class Job:
         InputError
             The job is a query job, which has no close.
         """
-        if self.close_state is None:
-            raise InputError(
-                "A query job cannot be closed: it starts closed. To stop it, call abort()"
-            )
+        self._demand("close")
         return self._move(self.close_state, "closed", self.info.states.close)
 
-    def abort(self) -> Job:
+    def abort(self, *, confirm: str | None = None) -> Job:
         """Abort the job. Rows already written stay written; the rest is not processed.
 
+        Parameters
+        ----------
+        confirm : str, optional
+            In a production org, its name and what is to be done: "Acme: abort 1 job".
+
         Raises
         ------
+        ConfirmationNeededError
+            It is a production org, and `confirm` is not what it takes; the message says what is.
         InvalidJobStateError
             The server refused; its words are in the message, with the states that allow it.
         """
+        self._demand("abort")
+        confirmed(self._wire, "abort", 1, confirm)
+        return self._abort()
+
+    def _abort(self) -> Job:
+        """Abort, where a button has asked already or the job is one's own half-made one."""
         return self._move("Aborted", "aborted", self.info.states.abort)
 
-    def delete(self) -> None:
+    def delete(self, *, confirm: str | None = None) -> None:
         """Delete the job and its results from the org. Rows that it wrote stay.
+
+        Parameters
+        ----------
+        confirm : str, optional
+            In a production org, its name and what is to be done: "Acme: delete 1 job".
 
         Raises
         ------
+        ConfirmationNeededError
+            It is a production org, and `confirm` is not what it takes; the message says what is.
         InvalidJobStateError
             The server refused; its words are in the message, with the states that allow it.
         """
+        self._demand("delete")
+        confirmed(self._wire, "delete", 1, confirm)
         try:
             self._request("DELETE", expect=(204,))
         except ApiError as error:
@@ -182,7 +316,7 @@ class Job:
 
     def results(self) -> pd.DataFrame:
         """Return the job's results, one row per row, as the text that the server sent."""
-        raise InputError(f"A {self.job_type} job has no results that bulknb can read")
+        raise self._lacking("results")
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the job in words, as (name, value): what its repr, card and panel show."""
@@ -206,6 +340,15 @@ class Job:
         from ..widgets import JobPanel
 
         JobPanel(self)._ipython_display_()
+
+    def _demand(self, verb: str) -> None:
+        if verb in self.lacks:
+            raise self._lacking(verb)
+
+    def _lacking(self, verb: str) -> InputError:
+        """Return the error for a verb that this kind of job does not have."""
+        other = f"{self.info.job_type} jobs are not known to this bulknb: it only reads their info"
+        return InputError(self.lacks.get(verb, other))
 
     def _move(self, state: str, done_to_it: str, allowed: tuple[str, ...]) -> Job:
         try:

@@ -6,6 +6,7 @@ Source: Bulk API Developer Guide, "Get Batch Results", "Get Bulk Query Results".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -22,37 +23,47 @@ _NO_ROWS = (b"Records not found", b'"Records not found')
 
 def outcomes(answer: Answer) -> pa.Table:
     """Return one row per row sent, in the order sent: Id, Success, Created, Error."""
-    if answer.content_type == "text/csv":
+    if _format(answer) == "csv":
         return _csv.decode(answer.body)
-    if answer.content_type == "application/json":
-        results = answer.json()
-    else:
-        results = _children(answer, "results", "result")
+    in_json = _format(answer) == "json"
+    results = _json(answer) if in_json else _children(answer, "results", "result")
     rows = [_outcome(result) for result in results]
     return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in _COLUMNS})
 
 
 def result_ids(answer: Answer) -> list[str]:
     """Return the ids of the results of a query batch."""
-    if answer.content_type == "application/json":
-        return [str(name) for name in answer.json()]
+    if _format(answer) == "json":
+        return [str(name) for name in _json(answer)]
     return [str(name) for name in _children(answer, "result-list", "result")]
 
 
 def query_rows(answer: Answer) -> pa.Table | None:
     """Return the rows of one result of a query batch, or None if there are none.
 
-    JSON has datetimes as milliseconds since 1970, and parents as objects: those become columns
-    such as ``Owner.Name``.
+    JSON has datetimes as milliseconds since 1970. JSON and XML have parents as records inside:
+    those become columns such as ``Owner.Name``.
     """
-    if answer.content_type == "text/csv":
+    if _format(answer) == "csv":
         return None if answer.body.startswith(_NO_ROWS) else _csv.decode(answer.body)
-    if answer.content_type != "application/json":
-        raise UnexpectedAnswerError("bulknb reads query results in CSV and JSON, not in XML")
-    rows = [_flat(row) for row in answer.json()]
+    if _format(answer) == "json":
+        rows = [_flat(row) for row in _json(answer)]
+    else:
+        rows = [_flat(_plain(row)) for row in _children(answer, "queryResult", "records")]
     names = dict.fromkeys(name for row in rows for name in row)
+    for parent in {name.rpartition(".")[0] for name in names}:
+        names.pop(parent, None)  # of a row that has no such parent
     columns = {name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in names}
     return pa.table(columns) if rows else None
+
+
+def _format(answer: Answer) -> str:
+    """Return csv, json or xml: text/csv and, of a job of zips, zip/csv are both csv."""
+    return answer.content_type.rpartition("/")[2]
+
+
+def _json(answer: Answer) -> Any:
+    return replace(answer, headers={"Content-Type": "application/json"}).json()
 
 
 def _outcome(result: Mapping[str, Any]) -> dict[str, str]:
@@ -69,6 +80,16 @@ def _error(error: Mapping[str, Any]) -> str:
     """Write an error as the CSV has it: CODE:text:fields --."""
     fields = ",".join(_listed(error.get("fields") or []))
     return f"{error.get('statusCode', '')}:{error.get('message', '')}:{fields} --"
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of XML as JSON has it: without its type, and its Id, said twice, once."""
+    plain = {}
+    for name, value in record.items():
+        first = value[0] if isinstance(value, list) else value
+        if name != "type":
+            plain[name] = _plain(first) if isinstance(first, dict) else first
+    return plain
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

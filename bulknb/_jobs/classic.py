@@ -6,28 +6,23 @@ Source: Bulk API Developer Guide, "Working with Jobs", "Working with Batches".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import pandas as pd
 import pyarrow as pa
 
+from .._csv import Nulls
 from .._jobinfo import BatchInfo, JobInfo
 from .._wire import Answer, Wire
 from .._xml import write_xml
 from ..errors import InputError, JobFailedError, StillRunningError
-from . import batch_results
+from . import batch_results, ids
 from .base import Job
+from .batches import Batches
+from .bodies import MEDIA_TYPES, Data, Files, batch_bodies, batch_body
+from .properties import LINE_ENDINGS, PK_CHUNKING, Known
 
-#: The elements of a request in the order of the schema, which the server asks for.
-_ELEMENTS = (
-    "operation",
-    "object",
-    "state",
-    "externalIdFieldName",
-    "concurrencyMode",
-    "contentType",
-    "assignmentRuleId",
-)
+_QUERIES = ("query", "queryAll")
 
 
 class ClassicJob(Job):
@@ -43,45 +38,125 @@ class ClassicJob(Job):
     close_state = "Closed"
     auth_header = "X-SFDC-Session"
 
+    # In the order of the schema, which the server asks for.
+    properties: ClassVar[Known] = {
+        "operation": ("insert", "update", "upsert", "delete", "hardDelete", *_QUERIES),
+        "object": (),
+        "externalIdFieldName": (),
+        "concurrencyMode": ("Parallel", "Serial"),
+        "contentType": tuple(MEDIA_TYPES),
+        "assignmentRuleId": (),
+    }
+    headers: ClassVar[Known] = {
+        "Sforce-Call-Options": (),
+        "Sforce-Disable-Batch-Retry": ("true", "false"),
+        PK_CHUNKING: (),
+        "Sforce-Line-Ending": LINE_ENDINGS,
+    }
+    lacks: ClassVar[Mapping[str, str]] = {
+        "delete": "Bulk API 1.0 has no delete: Salesforce deletes a job seven days after it ended",
+        "result_pages": "A 1.0 query has results per batch: batch_results(id), or results() for "
+        "all of them",
+    }
+
     @classmethod
-    def create(cls, wire: Wire, properties: Mapping[str, str]) -> Self:
+    def create(
+        cls,
+        wire: Wire,
+        given: Mapping[str, str],
+        *,
+        unchecked: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
         """Create a job with properties under the API's names; CSV unless said otherwise."""
-        return super().create(wire, {"contentType": "CSV", **properties})
+        if "query" in given:
+            raise InputError(
+                "A 1.0 job takes its SOQL as a batch: "
+                'create_job("query", object, api="1.0").upload(soql)'
+            )
+        if PK_CHUNKING in (headers or {}) and given.get("operation") not in _QUERIES:
+            raise InputError("PK chunking is for query and queryAll")
+        return super().create(
+            wire, {"contentType": "CSV", **given}, unchecked=unchecked, headers=headers
+        )
 
-    def upload(self, data: bytes) -> ClassicJob:
-        """Add a batch: CSV with one header line, at most 10,000 rows and 10 MB; or a query's SOQL.
+    def upload(
+        self,
+        data: Data,
+        *,
+        tz: str | None = None,
+        nulls: Nulls = "keep",
+        files: Files | None = None,
+    ) -> ClassicJob:
+        """Add a frame as the batches that it needs; text or bytes, such as a SOQL, as one.
 
-        The batch may run at once, before the job is closed.
-        """
-        self.add_batch(data)
-        return self
-
-    def add_batch(self, data: bytes) -> BatchInfo:
-        """Add a batch as `upload` does, and return it."""
-        if self.info.content_type != "CSV":
-            raise InputError(f"bulknb adds CSV batches; job {self.id} is {self.info.content_type}")
-        answer = self._request("POST", "/batch", body=data, content_type="text/csv", expect=(201,))
-        return BatchInfo.from_xml(answer.body)
-
-    def batches(self) -> list[BatchInfo]:
-        """Return the job's batches as the server lists them."""
-        answer = self._request("GET", "/batch")
-        # Batches answer in the job's own format, whatever the request's was.
-        if answer.content_type == "application/json":
-            return [BatchInfo.from_dict(raw) for raw in answer.json().get("batchInfo", [])]
-        return BatchInfo.list_from_xml(answer.body)
-
-    def delete(self) -> None:
-        """Refuse: a 1.0 job has no delete.
+        A batch may run at once, before the job is closed; after trouble on the way, `batches`
+        tells which arrived. Parameters are those of `Job.upload`.
 
         Raises
         ------
         InputError
-            Always.
+            Something cannot be sent, or is over a limit of batches; nothing was sent.
         """
-        raise InputError(
-            "Bulk API 1.0 has no delete: Salesforce deletes a job seven days after it ended"
-        )
+        self._demand_soql(data)
+        kind = self._content_type()
+        for body in batch_bodies(data, kind, tz=tz, nulls=nulls, files=files):
+            self._add(body)
+        return self
+
+    def add_batch(
+        self,
+        data: Data,
+        *,
+        tz: str | None = None,
+        nulls: Nulls = "keep",
+        files: Files | None = None,
+    ) -> BatchInfo:
+        """Add one batch, and return what the server says of it; see `Job.add_batch`."""
+        self._demand_soql(data)
+        return self._add(batch_body(data, self._content_type(), tz=tz, nulls=nulls, files=files))
+
+    def _add(self, body: bytes) -> BatchInfo:
+        media_type = MEDIA_TYPES[self._content_type()]
+        answer = self._request("POST", "/batch", body=body, content_type=media_type, expect=(201,))
+        return _read_batch(answer)
+
+    def _demand_soql(self, data: Data) -> None:
+        if self.operation in _QUERIES and isinstance(data, pd.DataFrame):
+            raise InputError("A query job takes no rows: upload its SOQL, as text")
+
+    def _content_type(self) -> str:
+        return self.info.content_type or "XML"
+
+    def batches(self) -> Batches:
+        """Return the job's batches as the server lists them: a sequence, with a typed ``frame``."""
+        answer = self._request("GET", "/batch")
+        # Batches answer in the job's own format, whatever the request's was.
+        if answer.content_type == "application/json":
+            found = [BatchInfo.from_dict(raw) for raw in answer.json().get("batchInfo", [])]
+        else:
+            found = BatchInfo.list_from_xml(answer.body)
+        if self.operation in _QUERIES and any(batch.state == "NotProcessed" for batch in found):
+            self.refresh()  # an abort leaves such batches, and so does PK chunking
+        return Batches(self.info, found)
+
+    def batch(self, batch_id: str) -> BatchInfo:
+        """Return one batch, as the server says it is now."""
+        return _read_batch(self._request("GET", _batch_path(batch_id)))
+
+    def batch_request(self, batch_id: str) -> bytes:
+        """Return the data of a batch as they were sent: CSV, JSON, XML or a zip; or SOQL."""
+        return self._request("GET", f"{_batch_path(batch_id)}/request").body
+
+    def batch_results(self, batch_id: str) -> pd.DataFrame:
+        """Return the results of one batch, as `results` does for all of them.
+
+        Of a batch that failed after some rows, these rows.
+        """
+        batch = self.batch(batch_id)
+        if batch.state == "Failed" and batch.number_records_processed:
+            return _frame(self._read_results(batch))
+        return _frame(self._batch_result(batch))
 
     def results(self) -> pd.DataFrame:
         """Return the results of all completed batches, batch by batch, as text.
@@ -97,10 +172,14 @@ class ClassicJob(Job):
         StillRunningError
             A batch waits or runs.
         JobFailedError
-            A batch failed as a whole; the message is the server's.
+            A batch failed, and the message is the server's (`batch_results` has those of the
+            others); or a query was aborted before it was done.
         """
-        table = _together([self._batch_result(batch) for batch in self.batches()])
-        return pd.DataFrame() if table is None else table.to_pandas()
+        batches = self.batches()
+        unasked = [batch for batch in batches if batch.state == "NotProcessed"]
+        if unasked and self.operation in _QUERIES and self.state == "Aborted":
+            raise JobFailedError(f"Job {self.id} is Aborted: not all of its batches were processed")
+        return _frame(_together([self._batch_result(batch) for batch in batches]))
 
     def _batch_result(self, batch: BatchInfo) -> pa.Table | None:
         if batch.state in ("Queued", "InProgress"):
@@ -109,11 +188,12 @@ class ClassicJob(Job):
             raise JobFailedError(
                 f"Batch {batch.id} is Failed: {batch.state_message or 'no reason'}"
             )
-        if batch.state != "Completed":
-            return None
-        tail = f"/batch/{batch.id}/result"
+        return self._read_results(batch) if batch.state == "Completed" else None
+
+    def _read_results(self, batch: BatchInfo) -> pa.Table | None:
+        tail = f"{_batch_path(str(batch.id))}/result"
         answer = self._request("GET", tail)
-        if self.operation not in ("query", "queryAll"):
+        if self.operation not in _QUERIES:
             table = batch_results.outcomes(answer)
             return table.add_column(0, "batch_id", pa.array([batch.id] * len(table)))
         pages = [
@@ -128,12 +208,29 @@ class ClassicJob(Job):
 
     @classmethod
     def _write(cls, properties: Mapping[str, str]) -> bytes:
-        ordered = {name: properties[name] for name in _ELEMENTS if name in properties}
-        return write_xml("jobInfo", ordered)
+        order = [*cls.properties, *properties]
+        order.insert(2, "state")
+        return write_xml(
+            "jobInfo", {name: properties[name] for name in order if name in properties}
+        )
 
     @classmethod
     def _read(cls, answer: Answer) -> JobInfo:
         return JobInfo.from_xml(answer.body)
+
+
+def _read_batch(answer: Answer) -> BatchInfo:
+    if answer.content_type == "application/json":
+        return BatchInfo.from_dict(answer.json())
+    return BatchInfo.from_xml(answer.body)
+
+
+def _batch_path(batch_id: str) -> str:
+    return f"/batch/{ids.checked(batch_id, '751', 'batch')}"
+
+
+def _frame(table: pa.Table | None) -> pd.DataFrame:
+    return pd.DataFrame() if table is None else table.to_pandas()
 
 
 def _together(tables: Iterable[pa.Table | None]) -> pa.Table | None:

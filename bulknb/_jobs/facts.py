@@ -68,8 +68,11 @@ def _batches(info: JobInfo) -> Facts:
 
 
 def _age(info: JobInfo, now: float | None) -> Facts:
-    """From its creation until now; of a job that is done, until its last change."""
-    if info.created_date is None:
+    """From its creation until now; of a job that is done, until its last change.
+
+    A 1.0 job's last change is its close: when its batches were done, it does not say.
+    """
+    if info.created_date is None or (info.done and info.job_type == "Classic"):
         return []
     created = info.created_date.timestamp()
     if info.done:

@@ -7,14 +7,17 @@ Source: Bulk API 2.0 Developer Guide, "Upload Job Data", "Get Job Successful Rec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 import pyarrow as pa
 
 from .. import _csv
+from .._csv import Nulls
 from ..errors import InputError
-from .base import Job
+from .base import NO_BATCHES, Job
+from .bodies import Data, Files, upload_body
+from .properties import DELIMITERS, LINE_ENDINGS, Known
 
 ResultSet = Literal["successfulResults", "failedResults", "unprocessedrecords"]
 
@@ -30,24 +33,60 @@ class IngestJob(Job):
     """A Bulk API 2.0 ingest job."""
 
     job_type = "V2Ingest"
+    properties: ClassVar[Known] = {
+        "operation": (
+            *("insert", "update", "upsert", "delete", "hardDelete"),
+            *("refresh", "consentImport"),  # of marketing objects
+        ),
+        "object": (),
+        "externalIdFieldName": (),
+        "contentType": ("CSV",),
+        "columnDelimiter": DELIMITERS,
+        "lineEnding": LINE_ENDINGS,
+        "assignmentRuleId": (),
+    }
+    headers: ClassVar[Known] = {"Sforce-Call-Options": ()}
+    lacks = NO_BATCHES | {
+        "result_pages": "An ingest job has three result sets and no pages: results() has them all"
+    }
     _uploaded = False
 
-    def upload(self, data: bytes) -> IngestJob:
-        """Send the job's data, once: CSV, UTF-8, one header line, at most 100 MB.
+    def upload(
+        self,
+        data: Data,
+        *,
+        tz: str | None = None,
+        nulls: Nulls = "keep",
+        files: Files | None = None,
+    ) -> IngestJob:
+        """Send the job's data, once: a frame, or CSV in UTF-8 with one header line; 100 MB at most.
+
+        Parameters are those of `Job.upload`; there are no attachments in Bulk API 2.0.
 
         Raises
         ------
         InputError
-            Data was sent to this job before. The server would take it and could then never close
-            the job: abort it and create another.
+            A value cannot be sent, or data were sent to this job before. The server would take
+            them and could then never close the job: abort it and create another.
         """
         if self._uploaded:
             raise InputError(
                 f"Job {self.id} has its data: a 2.0 job takes one upload. "
                 "Abort it and create another job"
             )
+        if files is not None:
+            raise InputError(
+                'Bulk API 2.0 takes no files: create_job(…, api="1.0", contentType="ZIP_CSV")'
+            )
+        body = upload_body(
+            data,
+            tz=tz,
+            nulls=nulls,
+            delimiter=self.info.column_delimiter or "COMMA",
+            line=self.info.line_ending or "LF",
+        )
         self._uploaded = True
-        self._request("PUT", "/batches", body=data, content_type="text/csv", expect=(201,))
+        self._request("PUT", "/batches", body=body, content_type="text/csv", expect=(201,))
         return self
 
     def result_set(self, kind: ResultSet, columns: Sequence[str] | None = None) -> pa.Table:
@@ -78,6 +117,6 @@ class IngestJob(Job):
 
 
 class BigObjectJob(IngestJob):
-    """A Bulk API 2.0 ingest job of a big object."""
+    """A Bulk API 2.0 ingest job of a big object, such as Reading__b."""
 
     job_type = "BigObjectIngest"

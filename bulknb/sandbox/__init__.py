@@ -71,6 +71,8 @@ class Sandbox:
         How many of them any 24 hours allow.
     session_seconds : float, optional
         How long a session lives after its last use; by default for ever.
+    production : bool
+        Whether the org says of itself that it is a production org; its name is then Acme.
 
     Attributes
     ----------
@@ -99,6 +101,7 @@ class Sandbox:
         daily_batches: int = DAILY_BATCHES,
         daily_requests: int = DAILY_REQUESTS,
         session_seconds: float | None = None,
+        production: bool = False,
     ) -> None:
         if clock is not None and speed != 1.0:
             raise ValueError("Give a clock or a speed, not both.")
@@ -114,6 +117,7 @@ class Sandbox:
             daily_batches=daily_batches,
             daily_requests=daily_requests,
             session_seconds=session_seconds,
+            production=production,
         )
         self._org.token_for(self._org.default_user.username, token=token)
         self.app: WSGIApplication = Chaos(create_app(self._org), self.faults, self.clock)

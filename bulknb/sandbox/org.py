@@ -46,6 +46,8 @@ class Org:
         How many of them any 24 hours allow.
     session_seconds : float, optional
         How long a session lives after its last use; by default for ever.
+    production : bool
+        Whether it says that it is a production org.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Org:
         daily_batches: int = DAILY_BATCHES,
         daily_requests: int = DAILY_REQUESTS,
         session_seconds: float | None = None,
+        production: bool = False,
     ) -> None:
         self.clock = clock
         self.seed = seed
@@ -83,7 +86,7 @@ class Org:
         self.default_user = self._running_user = self.add_user(
             _INTEGRATION_USER, manage_data_integrations=True, hard_delete=True
         )
-        self._describe_itself()
+        self._describe_itself(production=production)
 
     def create_object(self, kind: ObjectType) -> ObjectType:
         """Add an object, and give it a key prefix if it has none."""
@@ -142,17 +145,18 @@ class Org:
         finally:
             self._running_user = self.default_user
 
-    def _describe_itself(self) -> None:
+    def _describe_itself(self, *, production: bool) -> None:
         """Keep the one record of Organization."""
+        edition = "Enterprise Edition" if production else "Developer Edition"
         kind = self.objects["organization"]
         key = ids.to_18(ids.ORGANIZATION_ID)
         with self.store.transaction():
             if not self.store.find(kind, "Id", [key]):
                 record = self._new_record(kind, key, self.user_id) | {
-                    "Name": "Sandbox",
+                    "Name": "Acme" if production else "Sandbox",
                     "InstanceName": "LOCAL",
-                    "IsSandbox": True,
-                    "OrganizationType": "Developer Edition",
+                    "IsSandbox": not production,
+                    "OrganizationType": edition,
                 }
                 self.store.save(kind, [record])
 

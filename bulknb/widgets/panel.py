@@ -50,7 +50,7 @@ class JobPanel(LivePanel):
         self._trouble = ""
         self.close_button = button("Close", "No more data can be added; Salesforce queues the job")
         super().__init__(
-            "job", job.abort, verbs=[self.close_button], rows=rows, watch=watch or shared_watch()
+            "job", job._abort, verbs=[self.close_button], rows=rows, watch=watch or shared_watch()
         )
         self.close_button.on_click(partial(self._clicked, "Close", job.close))
         self._repaint()
