@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from ._html import card
 from ._jobs import Job, PkChunking, confirmed, create_job, find_job
 from ._listing import Jobs, list_jobs
 from ._load import CHUNK_BYTES, Load
-from ._wire import Wire
+from ._wire import Clock, Wire
 
 __all__ = ["Org"]
 
@@ -30,6 +31,16 @@ class Org:
     def url(self) -> str:
         """The address of the org."""
         return self._wire.origin
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the org's connection: the `time` module, or a sandbox's clock."""
+        return self._wire.clock
+
+    @property
+    def label(self) -> str:
+        """What people call the org: its host."""
+        return urlsplit(self.url).netloc
 
     @property
     def api_version(self) -> str:

@@ -1,7 +1,7 @@
 """One thread that looks at jobs now and then, and tells whoever listens.
 
-A look is a GET: watching never changes a job. What the user asks for (close, abort) runs on the
-same thread, so that an act and a look at a job never overlap. Nothing here knows of a widget.
+A look is a GET: watching never changes a job. What the user asks for (close, abort) runs beside it,
+so that no act waits for a look that is stuck on a slow network. Nothing here knows of a widget.
 """
 
 from __future__ import annotations
@@ -13,24 +13,42 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
-from ._jobs.base import Job, poll_seconds
+from ._jobs.base import poll_seconds
 from ._wire import Clock
 from .errors import BulkError
 
-__all__ = ["Listener", "Watch", "shared_watch"]
+__all__ = ["Listener", "Subject", "Watch", "shared_watch"]
 
 log = logging.getLogger("bulknb.watch")
 
-#: Called after each look, with what went wrong if the server could not be asked.
-Listener = Callable[[Job, BulkError | None], None]
 
-#: Somebody looks on: never longer than this between two looks.
+class Subject(Protocol):
+    """What can be watched: a job, or the jobs of an org."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def info(self) -> object:
+        """What was seen; unequal when there is news."""
+
+    def refresh(self) -> object:
+        """Look."""
+
+
+#: Called after each look, with what went wrong if the server could not be asked.
+Listener = Callable[[Any, BulkError | None], None]
+
+#: Somebody looks on: so long at most between two looks, while what happened last is still recent.
 _LONGEST_SECONDS = 5.0
-#: A closed browser tab says nothing. After an hour without news nobody is taken to look on, and the
-#: looks become rare: an org has a daily allowance of API calls.
-_ATTENTION_SECONDS = 3600.0
+#: Later it is this part of the time since: a closed browser tab says nothing, and an org has a
+#: daily allowance of API calls. A job that runs for a day is looked at some 1,600 times.
+_PATIENCE = 1 / 60
 #: A batch in flight at an abort may still commit: its numbers are final when looks so far apart
 #: agree.
 _SETTLE_SECONDS = 5.0
@@ -40,9 +58,11 @@ _IDLE_SECONDS = 30.0
 
 @dataclass
 class _Watched:
-    job: Job
+    subject: Subject
     #: Times of the watch's clock, seconds.
     due: float
+    #: When it entered its state, and when anything of it changed last.
+    moved: float
     news: float
     listeners: list[Listener] = field(default_factory=list)
 
@@ -50,8 +70,8 @@ class _Watched:
 class Watch:
     """Looks at jobs until they are done.
 
-    A job is looked at twice a second when something has just happened to it, less and less often
-    while nothing does, and never again once it is done. An aborted one is looked at until its
+    A job is looked at twice a second when its state has just changed, less and less often while it
+    stays, and never again once it is done. An aborted one is looked at until its
     numbers have settled.
 
     Parameters
@@ -69,36 +89,37 @@ class Watch:
         self._threaded = threaded
         self._thread: threading.Thread | None = None
         self._acts: deque[Callable[[], Any]] = deque()
-        self._watched: dict[Job, _Watched] = {}
+        self._watched: dict[Subject, _Watched] = {}
         self._changed = threading.Condition()
 
-    def add(self, job: Job, listener: Listener) -> None:
-        """Look at the job at once and then again and again; `listener` is told after each look.
+    def add(self, subject: Subject, listener: Listener) -> None:
+        """Look at it at once and then again and again; `listener` is told after each look.
 
         A job that is done is not asked about, unless it was aborted; the listener is told once.
         """
         now = self.clock.monotonic()
         with self._changed:
-            watched = self._watched.setdefault(job, _Watched(job, due=now, news=now))
-            watched.due = watched.news = now
+            watched = self._watched.setdefault(subject, _Watched(subject, now, now, now))
+            watched.due = watched.moved = watched.news = now
             if listener not in watched.listeners:
                 watched.listeners.append(listener)
             self._wake()
 
-    def remove(self, job: Job, listener: Listener) -> None:
-        """Tell this listener no more; a job without listeners is not looked at."""
+    def remove(self, subject: Subject, listener: Listener) -> None:
+        """Tell this listener no more; what has no listeners is not looked at."""
         with self._changed:
-            watched = self._watched.get(job)
+            watched = self._watched.get(subject)
             if watched and listener in watched.listeners:
                 watched.listeners.remove(listener)
                 if not watched.listeners:
-                    del self._watched[job]
+                    del self._watched[subject]
 
     def submit(self, act: Callable[[], Any]) -> None:
-        """Run `act` on this watch's thread before the next look. It handles its own errors."""
-        with self._changed:
+        """Run `act` at once, on a thread of its own. It handles its own errors."""
+        if self._threaded:
+            threading.Thread(target=_guarded, args=(act,), name="bulknb-act", daemon=True).start()
+        else:
             self._acts.append(act)
-            self._wake()
 
     def run_due(self) -> float | None:
         """Run the acts and look at the jobs that are due.
@@ -110,10 +131,9 @@ class Watch:
         """
         while True:
             with self._changed:
-                act = self._acts.popleft() if self._acts else None
                 watched = self._next()
-            if act:
-                _guarded(act)
+            if self._acts:
+                _guarded(self._acts.popleft())
             elif watched and self._is_due(watched):
                 self._look(watched)
             else:
@@ -126,27 +146,31 @@ class Watch:
         return watched.due <= self.clock.monotonic()
 
     def _look(self, watched: _Watched) -> None:
-        job, before = watched.job, watched.job.info
+        subject = watched.subject
+        before, state = subject.info, subject.state
         error: BulkError | None = None
-        if not job.done or _may_settle(job):
+        if not subject.done or _may_settle(subject):
             try:
-                job.refresh()
+                subject.refresh()
             except BulkError as trouble:
                 error = trouble
             except Exception:
-                log.exception("Looking at job %s broke", job.id)
+                log.exception("Looking at job %s broke", subject.id)
                 error = BulkError("bulknb itself broke while it looked; its log says where")
         now = self.clock.monotonic()
         with self._changed:
-            if job.info != before:
+            if subject.info != before:
                 watched.news = now
-            quiet = now - watched.news
-            watched.due = now + (_SETTLE_SECONDS if job.done else _pause(quiet))
+            if subject.state != state:
+                watched.moved = now
+            pause = _SETTLE_SECONDS if subject.done else _pause(now - watched.moved)
+            watched.due = now + pause
             listeners = tuple(watched.listeners)
-            if job.done and not (_may_settle(job) and quiet < _SETTLE_SECONDS):
-                self._watched.pop(job, None)
+            settled = now - watched.news >= _SETTLE_SECONDS
+            if subject.done and (settled or not _may_settle(subject)):
+                self._watched.pop(subject, None)
         for listener in listeners:
-            _guarded(listener, job, error)
+            _guarded(listener, subject, error)
 
     def _wake(self) -> None:
         if self._threaded and self._thread is None:
@@ -167,7 +191,7 @@ class Watch:
 
     def _has_work(self) -> bool:
         watched = self._next()
-        return bool(self._acts) or (watched is not None and self._is_due(watched))
+        return watched is not None and self._is_due(watched)
 
 
 @cache
@@ -176,14 +200,13 @@ def shared_watch() -> Watch:
     return Watch()
 
 
-def _may_settle(job: Job) -> bool:
-    return job.state == "Aborted"
+def _may_settle(subject: Subject) -> bool:
+    return subject.state == "Aborted"
 
 
 def _pause(quiet: float) -> float:
-    """Seconds until the next look at a job that has been quiet for so long."""
-    pause = poll_seconds(quiet)
-    return min(pause, _LONGEST_SECONDS) if quiet < _ATTENTION_SECONDS else pause
+    """Seconds until the next look at what has been in its state for so long."""
+    return min(poll_seconds(quiet), max(_LONGEST_SECONDS, _PATIENCE * quiet))
 
 
 def _guarded(call: Callable[..., Any], *args: Any) -> None:

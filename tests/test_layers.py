@@ -20,7 +20,7 @@ LAYERS = (
     {"_load", "_load_card", "_query", "_check", "_explain", "_reconcile", "_watch"},
     {"_listing"},
     {"_org"},
-    {"_connect"},
+    {"_connect", "_live_jobs"},
     {"__init__"},
     {"plots", "widgets"},
     {"report", "dask"},

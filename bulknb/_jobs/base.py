@@ -366,6 +366,10 @@ class Job:
         said = self._read(answer)
         if not said.id or said.id[:15] != self.id[:15]:
             raise UnexpectedAnswerError(f"The server was asked for job {self.id}, not {said.id}")
+        return self.hear(said)
+
+    def hear(self, said: JobInfo) -> Job:
+        """Take in what the server said of this job elsewhere, such as in a list."""
         with self._hearing:  # a load, a panel and the user may all ask about one job
             if said.done or not self.info.done:  # a job does not come back from its end
                 self.info = self.info.updated(said)

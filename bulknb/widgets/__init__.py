@@ -1,5 +1,6 @@
-"""Live views of jobs and loads, made of core ipywidgets; each has a text and a static HTML twin."""
+"""Live panels and the board of jobs, for notebooks."""
 
+from .board import JobBoard
 from .panel import JobPanel, LoadPanel
 
-__all__ = ["JobPanel", "LoadPanel"]
+__all__ = ["JobBoard", "JobPanel", "LoadPanel"]

@@ -142,6 +142,11 @@ class LivePanel(ABC):
             self._displayed_at = self._watch.clock.monotonic()
         self._follow()
 
+    def close(self) -> None:
+        """Take the panel off the screen; what it shows goes on."""
+        self._unfollow()
+        close_tree(self.box)
+
     def _freeze(self) -> None:
         """Put the static twin in the live panel's place: saved notebooks show it everywhere."""
         self._frozen = True

@@ -1,0 +1,228 @@
+"""The live board of all jobs of an org: sort, filter, select, close, abort, open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from .._jobs import Job
+from .._jobs.facts import tone
+from .._listing import Jobs
+from .._live_jobs import LiveJobs
+from .._org import Org
+from .._watch import Watch, shared_watch
+from ..errors import BulkError
+from ._live import answer_while_busy, in_notebook, publish, view_bundle
+from .panel import JobPanel
+
+__all__ = ["JobBoard"]
+
+log = logging.getLogger("bulknb.widgets")
+
+_HERE = Path(__file__).parent
+
+_COLUMNS = [
+    {"label": "State", "kind": "text", "width": "130px", "facet": "states"},
+    {"label": "Operation", "kind": "text", "width": "90px"},
+    {"label": "Object", "kind": "text", "width": "minmax(110px, 1fr)", "facet": "objects"},
+    {"label": "Kind", "kind": "text", "width": "80px"},
+    {"label": "Created", "kind": "time", "width": "100px"},
+    {"label": "Processed", "kind": "number", "width": "92px"},
+    {"label": "Failed", "kind": "number", "width": "76px"},
+    {"label": "Apex", "kind": "duration", "width": "92px"},
+    {"label": "API active", "kind": "duration", "width": "92px"},
+    {"label": "Total", "kind": "duration", "width": "92px"},
+    {"label": "Created by", "kind": "text", "width": "170px", "facet": "users"},
+    {"label": "Id", "kind": "text", "width": "170px"},
+]
+
+#: The page asks once more before, naming the org and how many: that is the deliberate act.
+_ACTS: dict[str, Callable[[Job], object]] = {"close": Job.close, "abort": Job._abort}
+_DONE = {"close": "closed", "abort": "aborted"}
+
+Row = list[Any]
+
+
+class _Grid(anywidget.AnyWidget):
+    """The board's grid: a page gets all rows when it opens, then only those that changed."""
+
+    _esm = _HERE / "board.js"
+    _css = _HERE / "board.css"
+
+    org = traitlets.Unicode().tag(sync=True)
+    columns: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    # Read when a front end asks for the state: it gets the rows as they are by then.
+    rows: traitlets.List[Row] = traitlets.List().tag(
+        sync=True, to_json=lambda _, grid: list(grid.by_id.values())
+    )
+    status = traitlets.Unicode().tag(sync=True)
+    trouble = traitlets.Unicode().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        self.by_id: dict[str, Row] = {}
+        super().__init__(**traits)
+
+    def patch(self, rows: Iterable[Row]) -> None:
+        """Show these rows in the place of those with the same ids."""
+        news = [row for row in rows if self.by_id.get(row[0]) != row]
+        self.by_id.update((row[0], row) for row in news)
+        if news:
+            self.send({"rows": news})
+
+    def __repr__(self) -> str:
+        return f"<{len(self.by_id)} jobs>"
+
+
+class JobBoard:
+    """All jobs of an org, everybody's, live: to sort, filter, select, close, abort and open.
+
+    Left as the last expression of a cell it is drawn. It looks at the org's lists of jobs while
+    somebody can see it, less and less often while nothing happens, and never otherwise. Watching
+    only asks the server; only its buttons change jobs, and they ask once more before.
+
+    Parameters
+    ----------
+    org : Org
+        The org whose jobs to show.
+    watch : Watch, optional
+        Who asks the server; by default the one that all panels share.
+
+    Attributes
+    ----------
+    box : ipywidgets.VBox
+        The board as a widget, to be put into other layouts.
+
+    Raises
+    ------
+    BulkError
+        The jobs could not be listed.
+    """
+
+    def __init__(self, org: Org, *, watch: Watch | None = None) -> None:
+        self.jobs = LiveJobs(org)
+        self.jobs.refresh()
+        self._clock = org.clock
+        self._watch = watch or shared_watch()
+        self._lock = threading.RLock()
+        #: What each view of the board has in sight; a tab that is hidden has nothing.
+        self._sights: dict[str, list[str]] = {}
+        self._panel: JobPanel | None = None
+        self.grid = _Grid(org=org.label, columns=_COLUMNS)
+        self.box = ipywidgets.VBox([self.grid])
+        self.grid.on_msg(self._heard)
+        self._told(self.jobs, None)
+        answer_while_busy(self.box)
+
+    def __repr__(self) -> str:
+        return f"Jobs of {self.grid.org}, {self.grid.status}\n{self._listed()!r}"
+
+    def _repr_html_(self) -> str:
+        return self._listed()._repr_html_()
+
+    def _listed(self) -> Jobs:
+        jobs = self.jobs.jobs.values()
+        return Jobs(sorted(jobs, key=lambda job: str(job.info.created_date), reverse=True))
+
+    def _ipython_display_(self) -> None:
+        bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if in_notebook():
+            bundle |= view_bundle(self.box)
+        publish(bundle, raw=True)
+
+    # What the server says
+
+    def _told(self, jobs: LiveJobs, error: BulkError | None) -> None:
+        """Paint what a look has brought."""
+        if error is not None:
+            self.grid.trouble = f"The server could not be asked: {error}"
+            return
+        self.grid.trouble = ""
+        self.grid.status = f"as of {datetime.fromtimestamp(self._clock.time(), UTC):%H:%M:%S} UTC"
+        self.grid.patch(_row(jobs.jobs[id]) for id in jobs.changed)
+
+    # What the user does
+
+    def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
+        """Take what a view says; a page may send anything, and no error may be lost."""
+        self.grid.send({})  # the kernel answers: the view knows that it is alive
+        ids = [id for id in message.get("ids", ()) if id in self.jobs.jobs]
+        what = message.get("type")
+        try:
+            if what == "sight":
+                self._see(str(message.get("view")), ids)
+            elif what == "open" and ids:
+                self._open(self.jobs.jobs[ids[0]])
+            elif what in _ACTS and ids:
+                self.grid.said = f"{what.capitalize()}: asking the server …"
+                self._watch.submit(partial(self._act, what, ids))
+        except Exception as error:
+            log.exception("The board broke at %s", what)
+            self.grid.said = f"bulknb itself broke ({type(error).__name__}); its log says where"
+
+    def _see(self, view: str, ids: list[str]) -> None:
+        """Look at the org as long as a view has jobs in sight."""
+        with self._lock:
+            self._sights[view] = ids
+            self.jobs.in_sight = {id for sight in self._sights.values() for id in sight}
+            if self.jobs.in_sight:
+                self._watch.add(self.jobs, self._told)
+            else:
+                self._watch.remove(self.jobs, self._told)
+
+    def _open(self, job: Job) -> None:
+        with self._lock:
+            if self._panel:
+                self._panel.close()
+            self._panel = JobPanel(job, watch=self._watch)
+            self.box.children = [self.grid, self._panel.box]
+
+    def _act(self, verb: str, ids: list[str]) -> None:
+        """Close or abort the jobs; one that the server refuses does not keep the others."""
+        done = 0
+        refusals: list[str] = []
+        for id in ids:
+            try:
+                _ACTS[verb](self.jobs.jobs[id])
+                done += 1
+            except BulkError as error:
+                refusals.append(str(error))
+            self.grid.patch([_row(self.jobs.jobs[id])])
+        self.grid.said = " · ".join([f"{done:,} of {len(ids):,} {_DONE[verb]}", *refusals[:3]])
+        if self.jobs.in_sight:
+            self._watch.add(self.jobs, self._told)
+
+
+def _row(job: Job) -> Row:
+    """Return a job as board.js takes it."""
+    info = job.info
+    created = info.created_date
+    written = (info.number_records_processed or 0) - (info.number_records_failed or 0)
+    done = info.done
+    return [
+        job.id,
+        info.can_close + 2 * info.can_abort,
+        written,
+        tone(info),
+        info.state,
+        info.operation,
+        info.object,
+        info.job_type,
+        None if created is None else round(1000 * created.timestamp()),
+        info.number_records_processed,
+        info.number_records_failed,
+        info.apex_processing_time_ms if done else None,
+        info.api_active_processing_time_ms if done else None,
+        info.total_processing_time_ms if done else None,
+        info.created_by_id,
+        job.id,
+    ]

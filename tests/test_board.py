@@ -1,0 +1,179 @@
+"""The board of jobs: what it asks the server, what it sends to the page, what its clicks do."""
+
+import threading
+
+import pytest
+
+from bulknb._live_jobs import LiveJobs
+from bulknb._watch import Watch
+from bulknb.sandbox import ManualClock
+from bulknb.widgets import JobBoard
+
+
+@pytest.fixture
+def clock():
+    """The clock of the person who looks on; the org has its own."""
+    return ManualClock()
+
+
+@pytest.fixture
+def watch(clock):
+    return Watch(clock=clock, threaded=False)
+
+
+@pytest.fixture
+def jobs(org):
+    return [org.create_job("insert", "Account") for _ in range(3)]
+
+
+@pytest.fixture
+def board(org, jobs, watch):
+    return JobBoard(org, watch=watch)
+
+
+@pytest.fixture
+def sent(board, monkeypatch):
+    """The rows that went to the page since the board was made."""
+    rows = []
+    send = board.grid.send
+    monkeypatch.setattr(
+        board.grid, "send", lambda message: (rows.extend(message.get("rows", [])), send(message))
+    )
+    return rows
+
+
+def say(board, what, jobs=(), view="a"):
+    """Say what a page says."""
+    message = {"type": what, "ids": [job.id for job in jobs], "view": view}
+    board.grid._handle_custom_msg(message, [])
+
+
+def requests(sandbox, job=None):
+    return [
+        f"{method} {path.rpartition('/')[2]}"
+        for method, path, _ in sandbox.requests
+        if job is None or job.id in path
+    ]
+
+
+def test_a_board_shows_every_job_of_the_org(board, jobs):
+    assert {row[0] for row in board.grid.get_state("rows")["rows"]} == {job.id for job in jobs}
+
+
+def test_a_look_costs_one_pass_over_the_lists_however_many_jobs_there_are(org, sandbox):
+    def asked(jobs):
+        for _ in range(jobs):
+            org.create_job("insert", "Account")
+        live = LiveJobs(org)
+        live.refresh()
+        before = len(sandbox.requests)
+        live.refresh()
+        return len(sandbox.requests) - before
+
+    assert asked(1) == asked(60) == 2  # one list of ingest jobs, one of queries
+
+
+def test_jobs_in_sight_are_asked_for_their_numbers_and_finished_ones_only_once(org, sandbox, jobs):
+    jobs[0].upload(b"Name\nAcme\n").close().wait()
+    live = LiveJobs(org)
+    live.in_sight = {jobs[0].id}
+    before = len(requests(sandbox, jobs[0]))
+    for _ in range(3):
+        live.refresh()
+    assert len(requests(sandbox, jobs[0])) == before + 1
+    assert live.jobs[jobs[0].id].info.number_records_processed == 1
+
+
+def test_only_changed_rows_are_sent_to_the_page(board, jobs, sent, watch):
+    say(board, "sight", jobs)
+    watch.run_due()
+    sent.clear()
+
+    jobs[1].abort()
+    board.jobs.refresh()
+    board._told(board.jobs, None)
+
+    assert [(row[0], row[4]) for row in sent] == [(jobs[1].id, "Aborted")]
+
+
+def test_nothing_is_asked_while_nobody_can_see_the_board(board, jobs, sandbox, watch, clock):
+    before = len(sandbox.requests)
+    assert watch.run_due() is None
+    say(board, "sight", jobs, view="a")
+    say(board, "sight", jobs, view="b")
+    watch.run_due()
+    assert len(sandbox.requests) > before
+    say(board, "sight", [], view="a")
+    assert watch.run_due() is not None, "the other view still shows it"
+    say(board, "sight", [], view="b")
+    assert watch.run_due() is None
+
+
+def test_watching_sends_nothing_but_get(board, jobs, sandbox, watch, clock):
+    before = len(sandbox.requests)
+    say(board, "sight", jobs)
+    for _ in range(20):
+        clock.advance(watch.run_due())
+    assert {method for method, *_ in sandbox.requests[before:]} == {"GET"}
+
+
+def test_a_selection_is_aborted_and_one_that_is_refused_does_not_keep_the_others(
+    board, jobs, watch
+):
+    jobs[1].upload(b"Name\nAcme\n").close().wait()
+
+    say(board, "abort", jobs)
+    watch.run_due()
+
+    assert [job.refresh().state for job in jobs] == ["Aborted", "JobComplete", "Aborted"]
+    assert board.grid.said.startswith("2 of 3 aborted")
+    assert "JobComplete" in board.grid.said
+
+
+def test_close_closes_the_selection(board, jobs, watch):
+    for job in jobs:
+        job.upload(b"Name\nAcme\n")
+    say(board, "close", jobs[:2])
+    watch.run_due()
+    assert [job.refresh().state != "Open" for job in jobs] == [True, True, False]
+
+
+def test_a_job_opened_from_the_board_is_shown_by_a_panel_and_only_one_at_a_time(board, jobs):
+    say(board, "open", jobs[:1])
+    say(board, "open", jobs[1:2])
+    assert board.box.children == (board.grid, board._panel.box)
+    assert board._panel.job.id == jobs[1].id
+
+
+@pytest.mark.parametrize("what", ["delete", "hardDelete", "", None, 7])
+def test_a_page_can_ask_for_nothing_else(board, jobs, sandbox, watch, what):
+    before = len(sandbox.requests)
+    say(board, what, jobs)
+    watch.run_due()
+    assert len(sandbox.requests) == before
+
+
+def test_ids_that_the_board_does_not_show_are_not_acted_on(board, sandbox, watch):
+    before = len(sandbox.requests)
+    board.grid._handle_custom_msg({"type": "abort", "ids": ["750xx000000000zAAA", "../x", 5]}, [])
+    watch.run_due()
+    assert len(sandbox.requests) == before
+
+
+def test_what_keeps_the_server_from_being_asked_is_said(board, jobs, sandbox, watch):
+    say(board, "sight", jobs)
+    sandbox.expire_sessions()
+    watch.run_due()
+    assert "INVALID_SESSION_ID" in board.grid.trouble
+
+
+def test_a_board_reads_well_without_a_front_end(board, jobs):
+    assert "Jobs of" in repr(board)
+    assert jobs[0].id in board._repr_html_()
+
+
+def test_fifty_boards_leave_no_thread_behind(org, jobs):
+    before = threading.active_count()
+    for _ in range(50):
+        JobBoard(org)
+    assert threading.active_count() <= before
