@@ -17,8 +17,8 @@ _JINJA = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 _CARD = _JINJA.from_string(
     """\
-<table class="bulknb-card" style="{{ table }}">
-<caption style="{{ caption }}">{{ title }}</caption>
+<table class="bulknb-card" style="{{ table }}; {{ edge }}">
+<caption style="{{ caption }}; {{ edge }}">{{ title }}</caption>
 {% for name, value in rows %}
 <tr style="{{ row }}">
 <th scope="row" style="{{ head }}">{{ name }}</th><td style="{{ cell }}">{{ value }}</td>
@@ -90,9 +90,12 @@ _COLOURS: dict[Tone, str] = {
 }
 
 
-def card(title: str, rows: Iterable[tuple[str, object]]) -> str:
-    """Return a captioned table of names and values, a line each; everything is escaped."""
-    return _CARD.render(title=title, rows=list(rows), **_STYLES)
+def card(title: str, rows: Iterable[tuple[str, object]], *, tone: Tone = "") -> str:
+    """Return a captioned table of names and values, a line each; everything is escaped.
+
+    `tone` colours its edge; it repeats what a value says in words.
+    """
+    return _CARD.render(title=title, rows=list(rows), edge=_edge(tone), **_STYLES)
 
 
 def strip(
@@ -112,6 +115,10 @@ def strip(
         subtitle=subtitle,
         rows=list(rows),
         notes=[note for note in notes if note],
-        edge=f"border-left: 4px solid {_COLOURS[tone]}",
+        edge=_edge(tone),
         **_STRIP_STYLES,
     )
+
+
+def _edge(tone: Tone) -> str:
+    return f"border-left: 4px solid {_COLOURS[tone]}"

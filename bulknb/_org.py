@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from . import _check
+from ._about import About, read_about
 from ._csv import Nulls
-from ._html import card
 from ._jobs import Job, PkChunking, confirmed, create_job, find_job
 from ._listing import Jobs, list_jobs
 from ._load import CHUNK_BYTES, Load
@@ -20,12 +20,16 @@ __all__ = ["Org"]
 
 Api = Literal["1.0", "2.0"]
 
+_ABOUT_SECONDS = 60.0
+
 
 class Org:
     """One Salesforce org, or a sandbox that stands for one. Made by `connect`."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._about: About | None = None
+        self._read_at = 0.0
 
     @property
     def url(self) -> str:
@@ -46,6 +50,18 @@ class Org:
     def api_version(self) -> str:
         """The API version in use, such as "62.0"."""
         return self._wire.api_version
+
+    def about(self) -> About:
+        """Return what org this is and who is signed in, at most a minute old.
+
+        Its kind (production in red), API calls and bulk allocations left, and whether the user has
+        the permissions that bulk work needs. Five requests. What cannot be read is told, not
+        raised.
+        """
+        now = self._wire.clock.monotonic()
+        if self._about is None or now - self._read_at > _ABOUT_SECONDS:
+            self._about, self._read_at = read_about(self._wire), now
+        return self._about
 
     def load(
         self,
@@ -210,7 +226,9 @@ class Org:
         return _check.describe(self._wire, object)
 
     def __repr__(self) -> str:
-        return f"<Org {self.url}, API {self.api_version}>"
+        known = self._about  # by about(), or by the card: a repr asks nobody
+        name = f"{known.name}, {known.kind}, " if known and known.name else ""
+        return f"<Org {name}{self.url}, API {self.api_version}>"
 
     def _repr_html_(self) -> str:
-        return card("Salesforce org", [("Address", self.url), ("API version", self.api_version)])
+        return self.about()._repr_html_()

@@ -1,42 +1,39 @@
 """One HTTP call to the org: auth, time-outs, retries of reads, errors as `errors` has them.
 
 Rules held here for everybody: the token goes to one origin only and is put on at the last moment;
-no redirect is followed; a GET may be repeated, any other method is sent once; an answer counts
-only with the expected status and content type.
+no redirect is followed; a GET may be repeated, any other method is sent once; after trouble all
+requests wait behind one gate; an answer counts only with the expected status and content type.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
-import json
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
 
+from ._answer import Answer, refusal
 from ._auth import Secret
-from ._xml import read_xml
+from ._gate import TROUBLE, Clock, Gate, is_spent
+from ._origin import is_loopback, origin_of, own_path
 from .errors import (
-    ApiError,
+    SIGN_IN,
     AuthenticationError,
     BulkError,
-    InputError,
-    LimitError,
-    ServerError,
     UnexpectedAnswerError,
     UnreachableError,
-    from_answer,
 )
 
-__all__ = ["Answer", "Clock", "Wire"]
+__all__ = ["Answer", "Clock", "WSGIApplication", "Wire"]
 
 log = logging.getLogger("bulknb.wire")
 
@@ -44,61 +41,21 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 50_000
 _TRIES = 4
-_LONGEST_RETRY_SECONDS = 60.0
-_JITTER = random.SystemRandom()
+_PIECE_BYTES = 1 << 16
+#: A body that is larger, and so many times what came over the line, was packed to do harm.
+_BOMB_BYTES = 64_000_000
+_BOMB_RATIO = 200
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_BROKEN = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    zlib.error,
+    OSError,
+    EOFError,  # a gzip stream that was cut
+    ValueError,  # a header that cannot be sent
+)
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-class Clock(Protocol):
-    """What is needed of the `time` module; tests hand in one that they turn by hand."""
-
-    def time(self) -> float: ...
-    def monotonic(self) -> float: ...
-    def sleep(self, seconds: float, /) -> None: ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A successful answer: status, headers (names in any case), body as bytes."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def content_type(self) -> str:
-        """The media type without its parameters, in lower case."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-    def json(self) -> Any:
-        """Return the body as JSON.
-
-        Raises
-        ------
-        UnexpectedAnswerError
-            It is something else, such as a login page.
-        """
-        if self.content_type == "application/json":
-            try:
-                return json.loads(self.body)
-            except ValueError:
-                pass
-        raise UnexpectedAnswerError(_not_the_api(self.content_type, "JSON"))
-
-    def csv(self) -> bytes:
-        """Return the body if it is CSV.
-
-        Raises
-        ------
-        UnexpectedAnswerError
-            It is something else, such as a login page.
-        """
-        if self.content_type != "text/csv":
-            raise UnexpectedAnswerError(_not_the_api(self.content_type, "CSV"))
-        return self.body
 
 
 class Wire:
@@ -112,12 +69,14 @@ class Wire:
         Session id or OAuth access token.
     api_version : str
         Such as "62.0".
+    renew : callable, optional
+        Gives a fresh token when the session has expired.
+    sign_in : str
+        What the user can do when that is no use any more.
     transport : WSGI application, optional
         Called in this process instead of the network.
     clock : optional
         The `time` module, or something with its ``time``, ``monotonic`` and ``sleep``.
-    renew : callable, optional
-        Gives a fresh token when the session has expired.
     """
 
     def __init__(
@@ -127,23 +86,32 @@ class Wire:
         *,
         api_version: str,
         renew: Callable[[], Secret] | None = None,
+        sign_in: str = SIGN_IN,
         transport: WSGIApplication | None = None,
         clock: Clock = time,
     ) -> None:
-        self.origin = _origin(instance_url)
+        self.origin = origin_of(instance_url)
         self.api_version = api_version
         self.clock = clock
         self._token = token
         self._renew = renew
+        self._sign_in = sign_in
         self._renewing = threading.Lock()
+        self._gate = Gate(clock)
         self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "gzip"
         # A proxy from the environment is for the world outside, not for this machine.
-        self._session.trust_env = urlsplit(self.origin).hostname not in _LOOPBACK
+        self._session.trust_env = not is_loopback(self.origin)
         if transport is not None:
             self._session.mount(self.origin, WSGIAdapter(transport))
 
     def __repr__(self) -> str:
         return f"Wire({self.origin}, v{self.api_version})"
+
+    @property
+    def paused(self) -> str:
+        """Why nothing moves, if the org has no API calls left for now; else nothing."""
+        return "paused: API limit" if self._gate.spent else ""
 
     def request(
         self,
@@ -157,12 +125,16 @@ class Wire:
         expect: tuple[int, ...] = (200,),
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        patience: float | None = None,
     ) -> Answer:
         """Send one request and return its answer.
 
         A GET is repeated after network trouble, HTTP 429 and 5xx, waiting as the server asks or
         longer each time; nothing else is ever sent twice. When the session has expired and can be
-        renewed, the request that was refused is sent anew, unless it is an upload.
+        renewed, the request that was refused is sent anew, unless it is an upload. When the org's
+        API calls are used up, a GET is sent at most once a minute.
+
+        With `patience` there is one try only, and no more than about so many seconds are spent.
 
         Raises
         ------
@@ -181,16 +153,26 @@ class Wire:
             data=body,
             params=dict(params or {}),
         )
-        token = self._token
-        try:
-            return self._try(call, auth_header, token, expect)
-        except AuthenticationError as error:
-            expired = error
-        # An upload is not repeated: whether its data arrived is not known.
-        fresh = None if method == "PUT" else self._fresh(token)
-        if fresh is None:
-            raise expired
-        return self._try(call, auth_header, fresh, expect)
+        for token in self._tokens(method):
+            call.auth = _Signature(auth_header, token)
+            try:
+                return self._try(call, expect, patience)
+            except AuthenticationError as error:
+                refused = error
+        raise refused.with_advice(self._sign_in)
+
+    def post_form(self, path: str, fields: Callable[[], Mapping[str, str]]) -> Answer:
+        """Send a form with secrets in it, once and without the token, and return its answer.
+
+        `fields` is called when the form is about to leave, so that no frame of a traceback has it.
+
+        Raises
+        ------
+        UnreachableError, UnexpectedAnswerError, ApiError
+            As `request`.
+        """
+        call = requests.Request("POST", self.origin + self.own_path(path), auth=_Form(fields))
+        return self._try(call, (200,), None)
 
     def own_path(self, url: str) -> str:
         """Return the path of a URL that the server handed out, if it is this org's own.
@@ -200,25 +182,15 @@ class Wire:
         UnexpectedAnswerError
             It points elsewhere: neither the token nor data would be sent there.
         """
-        if url.startswith("/") and not url.startswith(("//", "/\\")):
-            return url
-        if url.startswith(f"{self.origin}/"):
-            return url.removeprefix(self.origin)
-        raise UnexpectedAnswerError("The server handed out a URL of another host; it was not used")
+        return own_path(url, self.origin)
 
-    def _try(
-        self, call: requests.Request, auth_header: str, token: Secret, expect: tuple[int, ...]
-    ) -> Answer:
-        """Send the call; a GET again after trouble on the way."""
-        call.auth = _Signature(auth_header, token)
-        for tries_left in reversed(range(_TRIES if call.method == "GET" else 1)):
-            try:
-                return self._send(call, expect)
-            except (UnreachableError, ServerError, LimitError) as error:
-                if not tries_left or _is_daily(error):
-                    raise
-                self.clock.sleep(_pause(error, _TRIES - tries_left))
-        raise AssertionError("the loop above returns or raises")
+    def _tokens(self, method: str) -> Iterator[Secret]:
+        """Give the token, then a fresh one if this one was refused and there is another."""
+        token = self._token
+        yield token
+        # An upload is not repeated: whether its data arrived is not known.
+        if method != "PUT" and (fresh := self._fresh(token)):
+            yield fresh
 
     def _fresh(self, expired: Secret) -> Secret | None:
         """Return another token than the expired one, if there is: one renewal serves all."""
@@ -227,11 +199,35 @@ class Wire:
                 self._token = self._renew()
             return None if self._token is expired else self._token
 
-    def _send(self, call: requests.Request, expect: tuple[int, ...]) -> Answer:
+    def _try(
+        self, call: requests.Request, expect: tuple[int, ...], patience: float | None
+    ) -> Answer:
+        """Send the call; a GET again after trouble on the way."""
+        read = call.method == "GET"
+        tries = _TRIES if read and patience is None else 1
+        for attempt in range(1, tries + 1):
+            self._gate.enter(read=read, patience=patience)
+            try:
+                answer = self._send(call, expect, patience)
+            except BulkError as failure:
+                error = failure
+            else:
+                self._gate.heard(None)
+                return answer
+            self._gate.heard(error, attempt=attempt, read=read)
+            if not isinstance(error, TROUBLE) or is_spent(error, read=read):
+                break
+        raise error
+
+    def _send(
+        self, call: requests.Request, expect: tuple[int, ...], patience: float | None
+    ) -> Answer:
         size = len(call.data) if call.data else 0
-        timeout = (_CONNECT_SECONDS, _READ_SECONDS + size / _SLOWEST_BYTES_PER_SECOND)
+        connect, read = _CONNECT_SECONDS, _READ_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
+        if patience is not None:
+            connect, read = min(connect, patience), patience
         started = time.perf_counter()
-        trouble = None
+        failure: BaseException | None = None
         try:
             # Proxies and CA bundles of the environment count; the netrc does not, as auth is given.
             request = self._session.prepare_request(call)
@@ -239,15 +235,16 @@ class Wire:
                 request.url or "", {}, True, None, None
             )
             response = self._session.send(
-                request, allow_redirects=False, timeout=timeout, **settings
+                request, allow_redirects=False, timeout=(connect, read), **settings
             )
             with response:
-                content = response.raw.read(decode_content=True)
-            answer = Answer(response.status_code, response.headers, content)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            trouble = _reason(error)
-        if trouble:  # raised here, so that the error holds no request, and so no token
-            raise UnreachableError(f"No answer from {self.origin}: {trouble}")
+                answer = Answer(response.status_code, response.headers, _body(response.raw))
+        except KeyboardInterrupt:
+            failure = KeyboardInterrupt()
+        except _BROKEN as error:
+            failure = UnreachableError(f"No answer from {self.origin}: {_reason(error)}")
+        if failure:  # raised here, so that no frame of the traceback holds the token
+            raise failure
         log.debug(
             "%s %s -> %d in %.0f ms",
             call.method,
@@ -257,7 +254,7 @@ class Wire:
         )
         if answer.status in expect:
             return answer
-        raise _refusal(answer)
+        raise refusal(answer, self.clock.time())
 
 
 class _Signature(requests.auth.AuthBase):
@@ -270,6 +267,18 @@ class _Signature(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         prefix = "Bearer " if self._header == "Authorization" else ""
         request.headers[self._header] = prefix + self._token()
+        return request
+
+
+class _Form(requests.auth.AuthBase):
+    """Fills in a form that is about to leave."""
+
+    def __init__(self, fields: Callable[[], Mapping[str, str]]) -> None:
+        self._fields = fields
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request.prepare_body(urlencode(self._fields()), None)
         return request
 
 
@@ -327,7 +336,10 @@ class WSGIAdapter(BaseAdapter):
         response.status_code = started["status"]
         response.headers.update(started["headers"])
         response.raw = urllib3.HTTPResponse(
-            io.BytesIO(content), headers=started["headers"], preload_content=False
+            io.BytesIO(content),
+            headers=started["headers"],
+            preload_content=False,
+            decode_content=False,
         )
         return response
 
@@ -335,85 +347,33 @@ class WSGIAdapter(BaseAdapter):
         """Nothing is held open."""
 
 
-def _origin(instance_url: str) -> str:
-    """Return scheme, host and port of a URL that is safe to send a token to."""
-    url = urlsplit(instance_url if "://" in instance_url else f"https://{instance_url}")
-    if not url.hostname or url.username or url.password or url.scheme not in ("http", "https"):
-        raise InputError("instance_url should look like https://yourcompany.my.salesforce.com")
-    if url.scheme == "http" and url.hostname not in _LOOPBACK:
-        raise InputError("instance_url must be https: over http the token would travel in the open")
-    return f"{url.scheme}://{url.netloc}"
-
-
-def _not_the_api(content_type: str, wanted: str) -> str:
-    got = "an HTML page" if "html" in content_type else (content_type or "nothing readable")
-    return (
-        f"The answer is {got}, not {wanted}. Check that instance_url is the org's own address "
-        "(https://yourcompany.my.salesforce.com) and that no proxy or login page stands between"
-    )
-
-
-def _refusal(answer: Answer) -> BulkError:
-    """Return the error for an answer that is not the expected one."""
-    if 300 <= answer.status < 400:
-        host = urlsplit(answer.headers.get("Location", "")).hostname or "elsewhere"
-        return UnexpectedAnswerError(
-            f"The server redirects to {host}; this is not followed, for the token's sake. "
-            "Use the org's own address as instance_url"
-        )
-    code, message = _server_words(answer)
-    if not code and answer.status < 500 and (answer.status < 400 or "html" in answer.content_type):
-        wanted = f"an answer of the API (HTTP {answer.status})"
-        return UnexpectedAnswerError(_not_the_api(answer.content_type, wanted))
-    error = from_answer(answer.status, code or "HTTP", message or "no message")
-    error.retry_after = _retry_after(answer.headers.get("Retry-After", ""))
-    return error
-
-
-def _server_words(answer: Answer) -> tuple[str, str]:
-    """Return (code, message) out of the error bodies of 2.0, REST, OAuth and 1.0."""
-    if answer.content_type == "application/xml":
-        root, content = read_xml(answer.body)
-        if root == "error" and isinstance(content, dict):
-            return str(content.get("exceptionCode", "")), str(content.get("exceptionMessage", ""))
-        return "", ""
-    try:
-        body = json.loads(answer.body)
-    except ValueError:
-        return "", ""
-    first = body[0] if isinstance(body, list) and body else body
-    if not isinstance(first, dict):
-        return "", ""
-    code = first.get("errorCode") or first.get("exceptionCode") or first.get("error") or ""
-    message = first.get("message") or first.get("exceptionMessage")
-    return str(code), str(message or first.get("error_description") or "")
-
-
-def _retry_after(value: str) -> float | None:
-    return float(value) if value.isdecimal() else None
-
-
-def _is_daily(error: BulkError) -> bool:
-    """Tell whether the org's daily calls are used up: asking again soon is no use."""
-    return isinstance(error, LimitError) and error.status != 429
-
-
-def _pause(error: BulkError, attempt: int) -> float:
-    """Return the seconds to wait: what the server asks, else doubling with full jitter."""
-    asked = error.retry_after if isinstance(error, ApiError) else None
-    if asked is not None:
-        return min(asked, _LONGEST_RETRY_SECONDS)
-    return _JITTER.uniform(0.1, 0.25 * 2**attempt)
+def _body(raw: urllib3.BaseHTTPResponse) -> bytes:
+    """Return the body of an answer, unpacked; all of it or an error."""
+    packed = raw.headers.get("Content-Encoding", "").lower() == "gzip"
+    source = gzip.GzipFile(fileobj=raw, mode="rb") if packed else raw
+    body = io.BytesIO()
+    while piece := source.read(_PIECE_BYTES):
+        body.write(piece)
+        if body.tell() > max(_BOMB_BYTES, _BOMB_RATIO * raw.tell()):
+            raise UnexpectedAnswerError(
+                f"The answer unpacks to more than {body.tell():,} bytes out of {raw.tell():,}: no "
+                "data are like that, so it was not read on. Check what stands between you and "
+                "Salesforce"
+            )
+    return body.getvalue()
 
 
 def _reason(error: Exception) -> str:
     """Say what went wrong on the way, in words without the request."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS certificate was not accepted"
+        return (
+            "the TLS certificate was not accepted. Behind a proxy that has its own, name them in "
+            "REQUESTS_CA_BUNDLE"
+        )
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "it took too long. Check the network, then ask again"
     if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy did not let it through"
+        return "the proxy did not let it through. Check HTTPS_PROXY and NO_PROXY"
     if isinstance(error, requests.ConnectionError):
         return "nothing listens there, or the name is unknown. Check instance_url and the network"
     return "the connection broke off before the whole answer came"

@@ -27,6 +27,7 @@ from rich.text import Text
 
 import bulknb
 
+from . import _doctor
 from ._explain import where_time_went
 from ._jobs import is_production
 from .errors import BulkError, ConfirmationNeededError, StillRunningError
@@ -63,6 +64,9 @@ _FAILURES = {
     "error_code": "reason",
     "example_message": "for example",
 }
+
+
+_STYLES = {"ok": "", "warn": "yellow", "live": "bold red", "fail": "bold red"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -237,6 +241,26 @@ def demo(flights: int, output: Path) -> None:
         _demo(console, flights, output)
     except BulkError as error:
         raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@click.argument("alias", required=False)
+@click.option("--instance-url", metavar="URL", help="The org; its token is in BULKNB_ACCESS_TOKEN.")
+def doctor(alias: str | None, instance_url: str | None) -> None:
+    """Look at this machine, and at an org if one is named: what works, and what to do.
+
+    ALIAS is a login of the Salesforce CLI. The exit code is 1 if something does not work.
+    """
+    checks = [*_doctor.machine(), *_doctor.org(alias, instance_url)]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for title in ("", "what", "found", "what to do"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        words = (check.verdict, check.name, check.found, check.advice)
+        table.add_row(*map(Text, words), style=_STYLES[check.verdict])
+    Console().print(table)
+    if any(check.verdict == "fail" for check in checks):
+        raise click.exceptions.Exit(1)
 
 
 def _demo(console: Console, flights: int, output: Path) -> None:

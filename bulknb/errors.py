@@ -147,37 +147,71 @@ class ConfirmationNeededError(InputError):
         return type(self), (self.org, self.words)
 
 
-_SIGN_IN = "Sign in again and call connect() with a fresh token"
+#: What to do when a session is over that cannot be renewed.
+SIGN_IN = "Sign in again and call connect() with a fresh token"
+_LATER = "Try again later"
+_GONE = "Check the name or id; jobs are deleted seven days after they end"
+_SOQL = "Correct the SOQL; of what SOQL can, the Bulk API takes a part"
+_SMALLER = "Send less at once: a batch of 1.0 holds 10,000 rows and 10 MB, a job of 2.0 100 MB"
 
 #: Code -> (class, what to do). 1.0 writes codes in CamelCase, 2.0 the same in capitals, REST with
 #: underscores: compared without case and underscores.
 _BY_CODE: dict[str, tuple[type[ApiError], str]] = {
-    "invalidsessionid": (AuthenticationError, _SIGN_IN),
-    "invalidauthheader": (AuthenticationError, _SIGN_IN),
+    # Who asks
+    "invalidsessionid": (AuthenticationError, SIGN_IN),
+    "invalidauthheader": (AuthenticationError, SIGN_IN),
     "invaliduser": (
         NotAllowedError,
         "Ask the job's creator or an admin (Manage Data Integrations)",
     ),
     "insufficientaccess": (NotAllowedError, "Ask an admin for access to this object"),
-    "featurenotenabled": (NotAllowedError, "Ask an admin to enable it for your profile"),
+    "featurenotenabled": (
+        NotAllowedError,
+        "Ask an admin to enable it for your profile: API Enabled, Bulk API Hard Delete",
+    ),
     "apidisabledfororg": (NotAllowedError, "Ask an admin to enable the API"),
-    "notfound": (NotFoundError, "Check the name or id; jobs are deleted seven days after they end"),
+    # Signing in (OAuth 2.0)
+    "invalidgrant": (AuthenticationError, "Check who signs in, and whether the app may"),
+    "invalidclient": (AuthenticationError, "Check the consumer key and secret"),
+    "invalidclientid": (AuthenticationError, "Check the consumer key"),
+    "unauthorizedclient": (AuthenticationError, "Ask an admin to let the app sign in this way"),
+    "inactiveuser": (AuthenticationError, "Ask an admin to activate the user"),
+    "inactiveorg": (AuthenticationError, "The org is closed or locked: ask its admin"),
+    # What is asked
+    "notfound": (NotFoundError, _GONE),
     "invalidjob": (ApiError, "Check the id and the job's properties"),
     "invalidbatch": (ApiError, "Check the batch id and its data"),
+    "invalidentity": (ApiError, "Check the object's API name; the Bulk API does not take all"),
+    "invalidtype": (ApiError, "Check the object's API name, and that you may see it"),
+    "malformedquery": (ApiError, _SOQL),
+    "invalidfield": (ApiError, "Check the field's API name, and that you may see it"),
+    "apierror": (ApiError, _SOQL),
+    "invalidoperation": (ApiError, "Check the operation and the API version"),
+    "methodnotallowed": (ApiError, "This resource cannot do that in this API version"),
+    "clientinputerror": (ApiError, _SMALLER),
+    "requestentitytoolarge": (ApiError, _SMALLER),
+    # When
     "invalidjobstate": (InvalidJobStateError, ""),
+    "jobnotcomplete": (InvalidJobStateError, "wait() for the job first"),
     "requestlimitexceeded": (LimitError, "Wait until the org's daily API calls are renewed"),
     "exceededquota": (LimitError, "Wait until the org's daily batches are renewed"),
     "toomanylockfailure": (ServerError, "Try again, sorted by the parent record"),
-    "internalservererror": (ServerError, "Try again later"),
-    "servererror": (ServerError, "Try again later"),
-    "serverunavailable": (ServerError, "Try again later"),
-    "unknownexception": (ServerError, "Try again later"),
+    "internalservererror": (ServerError, _LATER),
+    "servererror": (ServerError, _LATER),
+    "serverunavailable": (ServerError, _LATER),
+    "timeout": (ServerError, _LATER),
+    "querytimeout": (ServerError, "Ask for less, by a filter on an indexed field"),
+    "unknownexception": (ServerError, _LATER),
 }
 
 _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
-    401: (AuthenticationError, _SIGN_IN),
+    401: (AuthenticationError, SIGN_IN),
     403: (NotAllowedError, ""),
-    404: (NotFoundError, "Check the name or id; jobs are deleted seven days after they end"),
+    404: (NotFoundError, _GONE),
+    405: (ApiError, "This resource cannot do that in this API version"),
+    409: (ApiError, "Read the results with the API version that made the job"),
+    412: (InvalidJobStateError, "wait() for the job first"),
+    413: (ApiError, _SMALLER),
     429: (LimitError, "Wait and try again"),
 }
 
@@ -186,6 +220,6 @@ def from_answer(status: int, code: str, message: str) -> ApiError:
     """Return the error for an answer: by its code, else by its status, else the root class."""
     known = _BY_CODE.get(code.replace("_", "").lower()) or _BY_STATUS.get(status)
     if known is None:
-        known = (ServerError, "Try again later") if status >= 500 else (ApiError, "")
+        known = (ServerError, _LATER) if status >= 500 else (ApiError, "")
     cls, advice = known
     return cls(status, code, message, advice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,16 @@ TOKEN = json.loads((SAMPLES / "sf-org-auth-show-access-token.json").read_text())
 REFUSED = {"status": 1, "name": "NamedOrgNotFoundError", "message": "No authorization found"}
 
 PROGRAM = """#!{python}
-import json, pathlib, sys
+import json, pathlib, signal, sys
 
 here = pathlib.Path(__file__).parent
 with (here / "calls").open("a") as calls:
     print(*sys.argv[1:], file=calls)
 answer = json.loads((here / (" ".join(sys.argv[1:3]) + ".json")).read_text())
+if answer == "hang":
+    signal.pause()
+if answer == "no such command":
+    sys.exit("org auth show-access-token is not a sf command")
 print(answer if isinstance(answer, str) else json.dumps(answer))
 sys.exit(answer["status"] if isinstance(answer, dict) else 0)
 """
@@ -64,14 +69,15 @@ def test_the_token_is_asked_for_by_its_own_command(cli):
     ]
 
 
-def test_an_older_cli_shows_the_token_with_the_org(cli):
-    cli(with_result(DISPLAY, accessToken="00Dxx!old"), {"status": 1, "message": "not a command"})
+@pytest.mark.parametrize("lacking", ["no such command", {"status": 1, "message": "x"}])
+def test_an_older_cli_shows_the_token_with_the_org(cli, lacking):
+    cli(with_result(DISPLAY, accessToken="00Dxx!old"), lacking)
 
     assert login_of_cli("dev").token() == "00Dxx!old"
 
 
 def test_the_redacted_text_is_no_token(cli):
-    cli(token={"status": 1, "message": "not a command"})
+    cli(token="no such command")
 
     with pytest.raises(InputError, match="sf update"):
         login_of_cli("dev")
@@ -79,15 +85,33 @@ def test_the_redacted_text_is_no_token(cli):
 
 @pytest.mark.parametrize(
     ("display", "message"),
-    [(REFUSED, "no login for 'dev'"), ("Updating the CLI... 00Dxx!leak", "did not answer in JSON")],
+    [
+        (REFUSED, "no login for 'dev'"),
+        ({"status": 1, "name": "RefreshTokenAuthError", "message": "x"}, "does not tell where"),
+        ({"status": 0, "result": {"accessToken": "00Dxx!leak"}}, "does not tell where"),
+        ([], "did not answer in JSON"),
+        ("Updating the CLI... 00Dxx!leak", "did not answer in JSON"),
+    ],
 )
 def test_a_cli_that_cannot_tell_is_a_clear_sentence(cli, display, message):
     cli(display)
 
     with pytest.raises(InputError, match=message) as refused:
         login_of_cli("dev")
-    assert "leak" not in str(refused.value)
-    assert refused.value.__context__ is None
+    error = refused.value
+    below = error.__traceback__.tb_next  # not this frame, which has the answer as its argument
+    trace = traceback.TracebackException(type(error), error, below, capture_locals=True)
+    assert "leak" not in "".join(trace.format())
+    assert error.__context__ is None
+
+
+@pytest.mark.parametrize("hanging", ["display", "token"])
+def test_a_cli_that_hangs_is_given_up(cli, monkeypatch, hanging):
+    monkeypatch.setattr("bulknb._auth._CLI_SECONDS", 0.5)
+    cli(**{hanging: "hang"})
+
+    with pytest.raises(InputError, match=r"did not answer within 0\.5 s"):
+        login_of_cli("dev")
 
 
 def test_a_missing_cli_says_so(tmp_path, monkeypatch):
@@ -141,6 +165,6 @@ def test_a_renewed_session_that_is_refused_too_says_to_sign_in(signed_in, sandbo
     org._wire._token = bulknb._auth.Secret("00Dxx!expired")
     before = len(sandbox.requests)
 
-    with pytest.raises(AuthenticationError, match="Sign in again"):
+    with pytest.raises(AuthenticationError, match="`sf org login web --alias dev`"):
         org.create_job("insert", "Account")
     assert len(sandbox.requests) == before + 2

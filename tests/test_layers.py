@@ -14,16 +14,16 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A unit (a file or folder of bulknb) imports from its own layer and below.
 LAYERS = (
     {"errors", "_jobinfo", "_xml", "_html"},
-    {"_wire", "_csv", "_auth"},
+    {"_wire", "_csv", "_auth", "_oauth", "_answer", "_gate", "_origin"},
     {"_jobs"},
     {"_history", "_ledger"},
     {"_load", "_load_card", "_query", "_check", "_explain", "_reconcile", "_watch"},
-    {"_listing"},
+    {"_listing", "_about"},
     {"_org"},
     {"_connect", "_live_jobs"},
     {"__init__"},
     {"plots", "widgets"},
-    {"report", "dask"},
+    {"report", "dask", "_doctor"},
     {"cli"},
     {"__main__"},
 )

@@ -10,9 +10,10 @@ import pytest
 
 import bulknb
 from bulknb import BatchInfo, JobInfo, _csv
+from bulknb._answer import refusal
 from bulknb._jobs import batch_results
 from bulknb._jobs.query import page_locators
-from bulknb._wire import Answer, _refusal
+from bulknb._wire import Answer
 from bulknb.errors import (
     ApiError,
     AuthenticationError,
@@ -91,13 +92,14 @@ def reads_pages(path: Path) -> None:
 REFUSALS = {
     "error-invalid-session": AuthenticationError,
     "error-abort-completed": InvalidJobStateError,
+    "error-results-not-ready-47": InvalidJobStateError,
     "error-unknown-job": NotFoundError,
 }
 
 
 def reads_refusal(path: Path) -> None:
     status = 404 if path.stem == "error-unknown-job" else 400
-    error = _refusal(answer(path, status))
+    error = refusal(answer(path, status), now=0.0)
     assert type(error) is REFUSALS.get(path.stem, ApiError)
     assert error.code
     assert error.server_message

@@ -160,6 +160,18 @@ class Org:
                 }
                 self.store.save(kind, [record])
 
+    def show_permissions(self) -> None:
+        """Make the one record of UserPermissionAccess that of the user who asks."""
+        kind = self.objects["userpermissionaccess"]
+        user = self._running_user
+        record = self._new_record(kind, f"{kind.key_prefix}{'0' * 15}", user.id) | {
+            "PermissionsApiEnabled": True,
+            "PermissionsBulkApiHardDelete": user.hard_delete,
+            "PermissionsManageDataIntegrations": user.manage_data_integrations,
+        }
+        with self.store.transaction():
+            self.store.save(kind, [record])
+
     def _new_record(self, kind: ObjectType, key: str, user: str) -> Record:
         """Return a record that a user makes now, without values of its own."""
         now = values.stamp(self.clock.time())

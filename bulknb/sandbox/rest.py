@@ -76,6 +76,8 @@ def query_all(version: str) -> Response:
 def _query(version: str, *, deleted_too: bool) -> Response:
     store = org().store
     found = jobs.compiled(request.args.get("q", ""), deleted_too=deleted_too)
+    if found.kind.name == "UserPermissionAccess":
+        org().show_permissions()
     if request.args.get("columns", "").lower() == "true":
         return json_answer(_columns(found))
     if found.counts:

@@ -70,6 +70,19 @@ STANDARD_OBJECTS = (
         ),
         key_prefix="00D",
     ),
+    # What the user who asks may do.
+    ObjectType(
+        "UserPermissionAccess",
+        tuple(
+            Field(name, "boolean", writable=False)
+            for name in (
+                "PermissionsApiEnabled",
+                "PermissionsBulkApiHardDelete",
+                "PermissionsManageDataIntegrations",
+            )
+        ),
+        key_prefix="0uP",  # ours
+    ),
     ObjectType(
         "Account",
         (

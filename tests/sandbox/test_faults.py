@@ -323,6 +323,7 @@ def test_whatever_happens_to_a_list_of_jobs_the_client_has_its_own_error_for_it(
         with contextlib.suppress(BulkError):
             org.jobs()
         assert sandbox.faults.happened[-1][1] == kind
+        sandbox.clock.advance(60)  # after limit403 it asks once a minute
         sandbox.faults.clear()
 
 

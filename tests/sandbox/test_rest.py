@@ -36,7 +36,7 @@ def test_the_standard_objects_are_there(api):
     names = {kind["name"] for kind in found}
     assert names == {
         *("Account", "Contact", "Lead", "Opportunity", "Case", "Asset", "Attachment", "User"),
-        "Organization",
+        *("Organization", "UserPermissionAccess"),
     }
     path = found[0]["urls"]["describe"].removeprefix("/services/")
     assert api("GET", path).json["name"] == found[0]["name"]

@@ -112,6 +112,13 @@ def test_hard_delete_needs_its_permission(api, as_user, kim, sandbox):
     assert as_user(kim, "POST", INGEST, json=wanted).status_code == 200
 
 
+def test_each_user_sees_their_own_permissions(as_user, kim, dana):
+    soql = "SELECT PermissionsManageDataIntegrations FROM UserPermissionAccess"
+    for user, may in ((kim, False), (dana, True), (kim, False)):
+        (found,) = as_user(user, "GET", "v62.0/query", query_string={"q": soql}).json["records"]
+        assert found["PermissionsManageDataIntegrations"] is may
+
+
 def test_a_permission_counts_at_once(api, as_user, kim, sandbox):
     job = api("POST", INGEST, json=INSERT).json["id"]
     token = sandbox.token_for(kim)
