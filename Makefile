@@ -23,8 +23,9 @@ test: check  ## what continuous integration runs: check, then all tests and note
 check: .venv/dev  ## lint, format and types
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-bench: .venv/demo  ## rows a second and peak memory of the sandbox: a million rows, three runs
+bench: .venv/demo  ## speed and memory: a million rows through the sandbox, a million jobs as a frame
 	.venv/bin/python benchmarks/sandbox_throughput.py
+	.venv/bin/python benchmarks/job_frames.py
 
 interop: .venv/dev .venv-interop/clients  ## other people's clients, unchanged, against one sandbox
 	BULKNB_INTEROP=1 .venv/bin/python -m pytest tests/interop -m 'not interop_big'

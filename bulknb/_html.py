@@ -6,7 +6,8 @@ and in dark, and stay plain tables where styles are taken away (GitHub, untruste
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from jinja2 import Environment
@@ -53,6 +54,27 @@ _STRIP = _JINJA.from_string(
 </table></div>"""
 )
 
+_TABLE = _JINJA.from_string(
+    """\
+<div style="overflow-x: auto"><table class="bulknb-card" style="{{ table }}">
+<caption style="{{ caption }}">{{ title }}</caption>
+<tr style="{{ row }}">
+{% for name, right in columns %}
+<th scope="col" style="{{ head }}{% if right %}; text-align: right{% endif %}">{{ name }}</th>
+{% endfor %}
+</tr>
+{% for cells in rows %}
+<tr style="{{ row }}">
+{% for it in cells %}
+<td style="{{ cell }}{% if columns[loop.index0][1] %}; text-align: right{% endif %}\
+{% if it.tone %}; border-left: 4px solid {{ colours[it.tone] }}{% endif %}"\
+{% if it.title %} title="{{ it.title }}"{% endif %}>{{ it.text }}</td>
+{% endfor %}
+</tr>
+{% endfor %}
+</table></div>"""
+)
+
 _FAINT = "color: var(--jp-ui-font-color2, inherit); font-weight: normal"
 _CAPTION = "text-align: left; font-weight: 600; caption-side: top; color: inherit"
 _ROW = "background: none"  # Jupyter stripes tables
@@ -63,6 +85,11 @@ _STYLES = {
     "row": _ROW,
     "head": f"text-align: left; padding: 0.15em 1.5em 0.15em 0.5em; {_FAINT}",
     "cell": "text-align: left; padding: 0.15em 0.5em; white-space: pre-wrap",
+}
+
+_TABLE_STYLES = _STYLES | {
+    "head": f"{_STYLES['head']}; white-space: nowrap",
+    "cell": f"{_STYLES['cell']}; white-space: nowrap",
 }
 
 # Jupyter stripes and centres tables and pads its widgets' lines: each style here answers to one of
@@ -88,6 +115,22 @@ _COLOURS: dict[Tone, str] = {
     "warn": "var(--jp-warn-color1, #f57c00)",
     "bad": "var(--jp-error-color1, #d32f2f)",
 }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value in a table: its text, what is shown over it, and the colour of its edge."""
+
+    text: str
+    title: str = ""
+    tone: Tone = ""
+
+
+def table(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[Cell]]) -> str:
+    """Return a captioned table, its columns (name, whether right-aligned); all is escaped."""
+    return _TABLE.render(
+        title=title, columns=columns, rows=list(rows), colours=_COLOURS, **_TABLE_STYLES
+    )
 
 
 def card(title: str, rows: Iterable[tuple[str, object]], *, tone: Tone = "") -> str:

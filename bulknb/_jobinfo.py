@@ -258,7 +258,9 @@ def _values(cls: type[JobInfo] | type[BatchInfo], raw: Mapping[str, Any]) -> dic
         if not declared.metadata:
             continue
         api, also = declared.metadata["api"], declared.metadata["also"]
-        value = raw.get(api, raw.get(also) if also else None)
+        value = raw.get(api)
+        if value is None and also:
+            value = raw.get(also)
         if value is None or value == "":
             continue
         dtype = declared.metadata["dtype"]

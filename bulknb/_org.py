@@ -13,6 +13,7 @@ from ._about import About, read_about
 from ._csv import Nulls
 from ._jobs import Job, PkChunking, confirmed, create_job, find_job
 from ._listing import Jobs, list_jobs
+from ._lists import Known
 from ._load import CHUNK_BYTES, Load
 from ._wire import Clock, Wire
 
@@ -30,6 +31,7 @@ class Org:
         self._wire = wire
         self._about: About | None = None
         self._read_at = 0.0
+        self._known = Known()
 
     @property
     def url(self) -> str:
@@ -203,7 +205,12 @@ class Org:
         job_type: str | None = None,
         *,
         state: str | None = None,
+        object: str | None = None,
+        operation: str | None = None,
+        user: str | None = None,
         last: str | None = None,
+        mine: bool = False,
+        pk_chunking: bool = False,
         times: bool = True,
     ) -> Jobs:
         """Return the jobs of the org, everybody's, of all three APIs, newest first.
@@ -212,14 +219,38 @@ class Org:
         ----------
         job_type : {"Classic", "V2Ingest", "V2Query", "BigObjectIngest"}, optional
             One kind only.
-        state : str, optional
-            One state only, such as "InProgress".
+        state, object, operation : str, optional
+            One only, such as "InProgress", "Contact" or "upsert".
+        user : str, optional
+            Id or name of who created them.
         last : str, optional
             Jobs created in the last "7d", "12h", ...
+        mine : bool
+            Only those that the user who is signed in created.
+        pk_chunking : bool
+            Only 1.0 queries with PK chunking.
         times : bool
-            The lists hold neither counts nor times: ask for each job in turn (one GET each).
+            The lists hold neither counts nor times: where these are needed, ask for each job in
+            turn, one GET for each that is not known to be done.
+
+        Raises
+        ------
+        InputError
+            Such a kind, state, operation or time does not exist.
         """
-        return list_jobs(self._wire, job_type=job_type, state=state, last=last, times=times)
+        return list_jobs(
+            self._wire,
+            self._known,
+            job_type=job_type,
+            state=state,
+            object=object,
+            operation=operation,
+            user=user,
+            last=last,
+            mine=mine,
+            pk_chunking=pk_chunking,
+            times=times,
+        )
 
     def describe(self, object: str) -> dict[str, Any]:
         """Return Salesforce's describe of an object: its fields and what may be done with it."""

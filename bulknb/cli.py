@@ -30,6 +30,7 @@ import bulknb
 from . import _doctor
 from ._explain import where_time_went
 from ._jobs import is_production
+from ._jobs.facts import duration
 from .errors import BulkError, ConfirmationNeededError, StillRunningError
 from .plots import processing_times_figure
 
@@ -57,6 +58,28 @@ _BATCHES = {
     "number_records_failed": "failed",
     "apex_ms": "apex",
     "duration_ms": "took",
+}
+_JOBS = {
+    "id": "id",
+    "operation": "operation",
+    "object": "object",
+    "job_type": "kind",
+    "state": "state",
+    "user": "user",
+    "created_date": "created (UTC)",
+    "number_records_processed": "processed",
+    "number_records_failed": "failed",
+    "total_processing_time_ms": "total ms",
+}
+_STUCK = {
+    "id": "id",
+    "operation": "operation",
+    "object": "object",
+    "user": "user",
+    "reason": "reason",
+    "for": "for",
+    "evidence": "evidence",
+    "what_to_do": "what to do",
 }
 _FAILURES = {
     "rows": "rows",
@@ -223,6 +246,36 @@ def _deliberately(
     if typed.strip() != needed.org:
         raise click.ClickException("This is not its name; nothing was changed")
     act(confirm=needed.words)
+
+
+@main.command()
+@click.option("--state", help="One state only, such as InProgress.")
+@click.option("--object", help="One object only, such as Contact.")
+@click.option("--last", help='Jobs created in the last "7d", "12h", "30min".')
+@click.option("--mine", is_flag=True, help="Only the jobs of the user who is signed in.")
+@click.option("--stuck", is_flag=True, help="Only jobs that do not get on, with the reason.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object on a line for each job.")
+@with_org
+def jobs(org: bulknb.Org, *, stuck: bool, as_json: bool, **filters: Any) -> None:
+    """List the jobs of the org, everybody's, of all three APIs."""
+    found = org.jobs(**filters)
+    frame = found.stuck() if stuck else found.frame
+    if as_json:
+        click.echo(frame.to_json(orient="records", lines=True, date_format="iso"), nl=False)
+    elif frame.empty:
+        click.echo("No job is stuck." if stuck else "No jobs.")
+    else:
+        Console().print(_table(_readable(frame), _STUCK if stuck else _JOBS))
+
+
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with its moments and durations as people write them."""
+    frame = frame.copy()
+    for name in frame.select_dtypes("datetimetz"):
+        frame[name] = frame[name].dt.strftime("%Y-%m-%d %H:%M")
+    for name in frame.select_dtypes("timedelta"):
+        frame[name] = (1000 * frame[name].dt.total_seconds()).map(duration)
+    return frame
 
 
 @main.command()

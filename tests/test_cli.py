@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -93,5 +94,34 @@ def test_help_names_every_command():
     result = CliRunner().invoke(main, ["--help"])
 
     assert result.exit_code == 0
-    commands = {"demo", "sandbox", "job", "close", "abort", "delete"}
+    commands = {"demo", "sandbox", "job", "jobs", "close", "abort", "delete"}
     assert commands <= set(result.output.split())
+
+
+def test_jobs_lists_filters_and_finds_what_is_stuck(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with bulknb.sandbox.start(demo=True) as sandbox:
+        monkeypatch.setenv("BULKNB_INSTANCE_URL", sandbox.url)
+        monkeypatch.setenv("BULKNB_ACCESS_TOKEN", sandbox.token)
+
+        def run(*options: str) -> str:
+            result = CliRunner().invoke(main, ["jobs", *options])
+            assert result.exit_code == 0, result.output
+            return result.output
+
+        assert len(re.findall("^ *750", run(), re.MULTILINE)) == 22
+        assert len(re.findall("^ *750", run("--last", "1d"), re.MULTILINE)) == 2
+        open_jobs = run("--state", "Open", "--object", "case")
+        assert "Kim Olsen" in open_jobs
+        assert "Dana Reyes" in run()
+        assert "Dana Reyes" not in run("--mine")
+        assert run("--object", "Nothing") == "No jobs.\n"
+        stuck = run("--stuck")
+        assert "never_closed" in stuck
+        assert "3 d 0 h" in stuck
+        lines = [json.loads(line) for line in run("--json", "--object", "Lead").splitlines()]
+        assert {line["object"] for line in lines} == {"Lead"}
+        [line] = [json.loads(line) for line in run("--json", "--stuck").splitlines()]
+        assert line["reason"] == "never_closed"
+        refused = CliRunner().invoke(main, ["jobs", "--state", "Opened"])
+        assert (refused.exit_code, "did you mean 'Open'" in refused.output) == (1, True)

@@ -16,8 +16,19 @@ LAYERS = (
     {"errors", "_jobinfo", "_xml", "_html"},
     {"_wire", "_csv", "_auth", "_oauth", "_answer", "_gate", "_origin"},
     {"_jobs"},
+    {"_frames"},
     {"_history", "_ledger"},
-    {"_load", "_load_card", "_query", "_check", "_explain", "_reconcile", "_watch"},
+    {
+        "_load",
+        "_load_card",
+        "_query",
+        "_check",
+        "_explain",
+        "_reconcile",
+        "_watch",
+        "_lists",
+        "_stuck",
+    },
     {"_listing", "_about"},
     {"_org"},
     {"_connect", "_live_jobs"},
@@ -76,6 +87,8 @@ def allowed(importer: str, scope: str, target: str) -> bool:
         return True  # what loads when first touched
     if target == "widgets" and function == "_ipython_display_":
         return True  # Jupyter asks a Job or Load for its panel
+    if target == "plots" and scope == "Jobs.plot":
+        return True  # the same as plots.processing_times(jobs.frame)
     if target == "sandbox":
         return importer == "cli"
     return LEVEL[target] <= LEVEL[importer]

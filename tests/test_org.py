@@ -88,7 +88,7 @@ def test_an_org_and_its_jobs_read_well(org):
     jobs = org.jobs()
 
     assert repr(org) == f"<Org {org.url}, API 62.0>"
-    assert repr(jobs).startswith("<1 jobs>")
+    assert repr(jobs).startswith("<1 job>")
     assert "Account" in jobs._repr_html_()
     assert repr(jobs[:0]) == "<no jobs>"
     assert org.describe("Account")["name"] == "Account"
