@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 
 from ._jobs import Job
 from ._org import Org
-from .errors import NotFoundError
 
 __all__ = ["LiveJobs"]
 
@@ -27,6 +24,8 @@ class LiveJobs:
     ----------
     jobs : dict of str to Job
         Every job seen, by id.
+    names : mapping of str to str
+        User id -> name, None where it cannot be read.
     changed : set of str
         The ids of which the last look had news.
     in_sight : collection of str
@@ -40,6 +39,7 @@ class LiveJobs:
     def __init__(self, org: Org) -> None:
         self.org = org
         self.jobs: dict[str, Job] = {}
+        self.names: Mapping[str, str | None] = {}
         self.changed: set[str] = set()
         self.in_sight: Collection[str] = ()
         self._looking = threading.Lock()
@@ -47,7 +47,6 @@ class LiveJobs:
         self._looks = 0
         #: Job id -> the look at which it was asked last.
         self._asked: dict[str, int] = {}
-        self._final: set[str] = set()
 
     @property
     def info(self) -> int:
@@ -67,28 +66,21 @@ class LiveJobs:
             listed = self.org.jobs(times=False)
             self.changed = {job.id for job in listed if self._has_news(job)}
             self.changed |= self._ask_some()
+            creators = {job.info.created_by_id for job in self.jobs.values()}
+            self.names = self.org._known.names(filter(None, creators), self.org._wire)
             self._news += bool(self.changed)
 
     def _has_news(self, listed: Job) -> bool:
         job = self.jobs.setdefault(listed.id, listed)
         before = job.info
-        if job is not listed and job.hear(listed.info).info == before:
-            return False
-        self._final.discard(job.id)
-        return True
+        return job is listed or job.hear(listed.info).info != before
 
     def _ask_some(self) -> set[str]:
-        due = [self.jobs[id] for id in self.in_sight if id in self.jobs and id not in self._final]
+        known = self.org._known
+        due = [self.jobs[id] for id in self.in_sight if id in self.jobs and not known.finished(id)]
         # Of a job that is still open there is little to tell.
         due.sort(key=lambda job: (job.info.can_close, self._asked.get(job.id, 0)))
         before = {job: job.info for job in due[:_ASKED_PER_LOOK]}
-        with ThreadPoolExecutor(_ASKED_PER_LOOK) as readers:
-            list(readers.map(self._ask, before))
+        self._asked.update((job.id, self._looks) for job in before)
+        known.look_at(before, self.org._wire)
         return {job.id for job, info in before.items() if job.info != info}
-
-    def _ask(self, job: Job) -> None:
-        self._asked[job.id] = self._looks
-        with contextlib.suppress(NotFoundError):  # deleted since it was listed
-            job.refresh()
-        if job.done:
-            self._final.add(job.id)

@@ -11,7 +11,7 @@ import pandas as pd
 from . import _check
 from ._about import About, read_about
 from ._csv import Nulls
-from ._jobs import Job, PkChunking, confirmed, create_job, find_job
+from ._jobs import Job, PkChunking, confirmed, create_job, find_job, production_name
 from ._listing import Jobs, list_jobs
 from ._lists import Known
 from ._load import CHUNK_BYTES, Load
@@ -45,8 +45,9 @@ class Org:
 
     @property
     def label(self) -> str:
-        """What people call the org: its host."""
-        return urlsplit(self.url).netloc
+        """What to call the org in a question: a production org by its name, another by its host."""
+        name = production_name(self._wire)
+        return f"{name} (production)" if name else urlsplit(self.url).netloc
 
     @property
     def api_version(self) -> str:

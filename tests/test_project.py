@@ -19,7 +19,7 @@ import bulknb
 
 ROOT = Path(__file__).parents[1]
 
-DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/sandbox.md")
 MACHINERY = (".ci/run", "Makefile", "constraints.txt", "environment.yml", "pyproject.toml")
 
 # Names on conda-forge that differ from those on PyPI; extras become packages of their own.

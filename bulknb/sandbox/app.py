@@ -43,7 +43,7 @@ _OPEN = frozenset({"/", "/services/data", "/services/oauth2/token", "/services/o
 
 
 class _Version(BaseConverter):
-    regex = r"\d{2}\.\d"
+    regex = r"\d{1,2}\.\d"
 
 
 def create_app(the_org: Org) -> "WSGIApplication":
@@ -71,6 +71,7 @@ def _flask() -> Flask:
         flask.register_blueprint(resource.blueprint)
     flask.before_request(_guard)
     flask.before_request(_authenticate)
+    flask.before_request(_refuse_retired)
     flask.before_request(_allow)
     flask.before_request(_catch_up)
     flask.after_request(_finish)
@@ -107,6 +108,17 @@ def _authenticate() -> None:
         kind, _, session = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not org().sign_in(session.strip()):
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+
+
+def _refuse_retired() -> None:
+    """Answer for a version of the API that is no more (retired in Summer '22 and Summer '25)."""
+    version = (request.view_args or {}).get("version")
+    if version is None or float(version) >= rest.VERSIONS[0]:
+        return
+    message = f"API version {version} is retired; the oldest is {rest.VERSIONS[0]}.0"  # ours
+    if _is_async(request):
+        raise AsyncError("InvalidVersion", message)
+    raise ApiError(410, "GONE", message)
 
 
 def _allow() -> None:

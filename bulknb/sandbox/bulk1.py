@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from bulknb.sandbox import content, csvtext, ids, jobs, pkchunks, xmltext
+from bulknb.sandbox import content, csvtext, ids, jobs, pkchunks, spec, xmltext
 from bulknb.sandbox.engine import QUERY_OPERATIONS
 from bulknb.sandbox.results import ROOT_XML, csv_header
 from bulknb.sandbox.rows import RowError
@@ -233,6 +233,36 @@ def _json(value: object, status: int = 200) -> Response:
     return json_answer(value, status, content_type="application/json")
 
 
+@blueprint.post("/<key>/spec")
+def add_spec(version: str, key: str) -> Response:
+    """Take the transformation spec of a job: it says what the columns of later batches mean."""
+    job = _find_job(key)
+    org().require_creator(job)
+    if job["state"] != "Open":
+        raise AsyncError("InvalidJobState", f"Job is in invalid state: {job['state']}")
+    if job["content_type"] != "CSV" or job["operation"] in QUERY_OPERATIONS:
+        raise AsyncError("InvalidJob", "Only a job that loads CSV can have a spec")  # ours
+    text = _sent_text()
+    _read_spec(job, text)
+    org().store.update("job", job["id"], spec=text)
+    (spec_id,) = org().store.new_ids(ids.SPEC)
+    answer = Response(status=201)
+    answer.headers["Location"] = f"/services/async/{version}/job/{job['id']}/spec/{spec_id}"
+    return answer
+
+
+def _read_spec(job: Row, text: str) -> list[spec.Rule]:
+    try:
+        return spec.read(text, org().objects[job["object"].lower()], org().clock.time())
+    except spec.SpecError as error:
+        raise AsyncError("ClientInputError", str(error)) from None  # ours
+
+
+def _transformed(job: Row, text: str) -> str:
+    """Return the rows of a batch by the job's spec, if there is one."""
+    return spec.apply(_read_spec(job, job["spec"]), text) if job["spec"] else text
+
+
 # Batches
 
 
@@ -248,7 +278,8 @@ def add_batch(version: str, key: str) -> Response:
     if now - job["created"] > SECONDS_OPEN:
         raise AsyncError("InvalidJobState", "Job is older than 24 hours")  # ours
     zipped = job["content_type"].startswith(content.ZIP)
-    batch = org().engine.add_batch(job["id"], _sent_zip() if zipped else _sent_text(), now)
+    data = _sent_zip() if zipped else _transformed(job, _sent_text())
+    batch = org().engine.add_batch(job["id"], data, now)
     answer = _batch_answer(job, org().store.get_batch(batch), 201)
     answer.headers["Location"] = f"/services/async/{version}/job/{job['id']}/batch/{batch}"
     return answer

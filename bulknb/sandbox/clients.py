@@ -8,15 +8,19 @@ from __future__ import annotations
 _SIMPLE_SALESFORCE = """\
 import requests, simple_salesforce
 
+
 class Http(requests.adapters.HTTPAdapter):  # simple-salesforce always says https
     def send(self, request, **options):
         request.url = request.url.replace("https:", "http:", 1)
         return super().send(request, **options)
 
+
 session = requests.Session()
 session.mount("https://127.0.0.1", Http())
 sf = simple_salesforce.Salesforce(
-    instance_url="{url}", session_id="{token}", session=session
+    instance_url="{url}",
+    session_id="{token}",
+    session=session,
 )
 """
 _SALESFORCE_BULK = """\

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from bulknb.sandbox import content, ids, schema, values
+from bulknb.sandbox import content, describe, ids, values
 from bulknb.sandbox.plan import BatchError, Plan
 from bulknb.sandbox.rows import RowError, Transaction
 from bulknb.sandbox.schema import Field, ObjectType, Record
@@ -28,14 +28,14 @@ _UPSERT_HAS_BODY = 46.0
 def about(version: str, name: str) -> Response:
     """Say what an object is, in short."""
     return json_answer(
-        {"objectDescribe": schema.summary(kind_of(name), version), "recentItems": []}
+        {"objectDescribe": describe.summary(kind_of(name), version), "recentItems": []}
     )
 
 
 @blueprint.get("/describe")
-def describe(version: str, name: str) -> Response:
+def in_full(version: str, name: str) -> Response:
     """Describe an object with all its fields."""
-    return json_answer(schema.describe(kind_of(name), version))
+    return json_answer(describe.describe(kind_of(name), version, org().objects.values()))
 
 
 @blueprint.post("")

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from bulknb.sandbox import ids, jobs, schema
+from bulknb.sandbox import describe, ids, jobs
 from bulknb.sandbox.results import json_writer
 from bulknb.sandbox.schema import NUMBERS, Field
 from bulknb.sandbox.soql import Query
@@ -56,7 +56,7 @@ def sobjects(version: str) -> Response:
         {
             "encoding": "UTF-8",
             "maxBatchSize": 200,
-            "sobjects": [schema.summary(kind, version) for kind in kinds],
+            "sobjects": [describe.summary(kind, version) for kind in kinds],
         }
     )
 

@@ -1,4 +1,4 @@
-"""Objects and fields as an org declares them, and what describe says of them."""
+"""Objects and fields as an org declares them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -27,6 +27,9 @@ TYPES = {
     "string": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
     "textarea": FieldType("xsd:string", "TEXT COLLATE NOCASE", 32_000),
     "picklist": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
+    "multipicklist": FieldType("xsd:string", "TEXT COLLATE NOCASE", 4_099),
+    "combobox": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
+    "encryptedstring": FieldType("xsd:string", "TEXT COLLATE NOCASE", 175),
     "email": FieldType("xsd:string", "TEXT COLLATE NOCASE", 80),
     "phone": FieldType("xsd:string", "TEXT COLLATE NOCASE", 40),
     "url": FieldType("xsd:string", "TEXT COLLATE NOCASE", 255),
@@ -189,7 +192,7 @@ class ObjectType:
         Conditions under which a record is refused.
     locks_parents : bool
         Whether saving a record locks the records that its own reference fields lead to, so that
-        transactions side by side may get in each other's way.
+        transactions side by side may get in each other's way; ``docs/sandbox.md`` has an example.
     """
 
     name: str
@@ -243,119 +246,3 @@ class ObjectType:
     def blank(self) -> Record:
         """Return a record without values, its keys in the order of `all_fields`."""
         return {field.name: field.empty for field in self.all_fields}
-
-
-def summary(kind: ObjectType, version: str) -> dict[str, Any]:
-    """Return what the list of objects says of one."""
-    path = f"/services/data/v{version}/sobjects/{kind.name}"
-    label = kind.label or _label(kind.name)
-    return {
-        "activateable": False,
-        "createable": True,
-        "custom": kind.custom,
-        "customSetting": False,
-        "deletable": True,
-        "deprecatedAndHidden": False,
-        "feedEnabled": False,
-        "keyPrefix": kind.key_prefix,
-        "label": label,
-        "labelPlural": f"{label}s",
-        "layoutable": True,
-        "mergeable": False,
-        "mruEnabled": True,
-        "name": kind.name,
-        "queryable": True,
-        "replicateable": True,
-        "retrieveable": True,
-        "searchable": True,
-        "triggerable": True,
-        "undeletable": True,
-        "updateable": True,
-        "urls": {
-            "sobject": path,
-            "describe": f"{path}/describe",
-            "rowTemplate": f"{path}/{{ID}}",
-        },
-    }
-
-
-def describe(kind: ObjectType, version: str) -> dict[str, Any]:
-    """Return what describe says of an object: the summary and all its fields."""
-    body = summary(kind, version)
-    urls = body.pop("urls")
-    return {
-        **body,
-        "childRelationships": [],
-        "fields": [_describe_field(field) for field in kind.all_fields],
-        "recordTypeInfos": [],
-        "urls": urls,
-    }
-
-
-def _describe_field(field: Field) -> dict[str, Any]:
-    number = field.type in NUMBERS
-    length = field.max_length
-    return {
-        "aggregatable": True,
-        "autoNumber": False,
-        "byteLength": length * 3 if field.kind.soap == "xsd:string" else length,
-        "calculated": False,
-        "calculatedFormula": None,
-        "cascadeDelete": False,
-        "caseSensitive": False,
-        "compoundFieldName": None,
-        "controllerName": None,
-        "createable": field.writable,
-        "custom": field.custom,
-        "defaultValue": field.empty,
-        "defaultedOnCreate": field.type in {"boolean", "id"} or field in SYSTEM_FIELDS,
-        "dependentPicklist": False,
-        "deprecatedAndHidden": False,
-        "digits": 9 if field.type == "int" else 0,
-        "encrypted": False,
-        "externalId": field.external_id,
-        "extraTypeInfo": None,
-        "filterable": True,
-        "groupable": not number,
-        "htmlFormatted": False,
-        "idLookup": field.indexed,
-        "inlineHelpText": None,
-        "label": field.label or _label(field.name),
-        "length": length,
-        "name": field.name,
-        "nameField": field.name == "Name",
-        "namePointing": False,
-        "nillable": not (field.required or field.type == "boolean" or field in SYSTEM_FIELDS),
-        "permissionable": field not in SYSTEM_FIELDS and not field.required,
-        "picklistValues": [
-            {
-                "active": True,
-                "defaultValue": value == field.default,
-                "label": value,
-                "validFor": None,
-                "value": value,
-            }
-            for value in field.picklist
-        ],
-        "polymorphicForeignKey": False,
-        "precision": field.precision if number else 0,
-        "queryByDistance": False,
-        "referenceTargetField": None,
-        "referenceTo": [field.reference_to] if field.reference_to else [],
-        "relationshipName": field.relationship,
-        "relationshipOrder": None,
-        "restrictedDelete": False,
-        "restrictedPicklist": False,
-        "scale": field.scale if number else 0,
-        "soapType": field.kind.soap,
-        "sortable": True,
-        "type": field.type,
-        "unique": field.unique,
-        "updateable": field.writable,
-        "writeRequiresMasterRead": False,
-    }
-
-
-def _label(name: str) -> str:
-    words = name.removesuffix("__c").replace("_", " ")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", words)

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS job (
   created REAL NOT NULL,            -- seconds since the epoch, as all moments here
   modified REAL NOT NULL,
   pk_chunking TEXT,                 -- the header that asked for it
+  spec TEXT,                        -- how its batches become records, if they are not yet
   uploads INTEGER NOT NULL DEFAULT 0,
   header TEXT,                      -- the first line of what was uploaded, as it was
   next_at REAL                      -- when the engine has to look at it again

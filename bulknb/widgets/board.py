@@ -148,7 +148,7 @@ class JobBoard:
             return
         self.grid.trouble = ""
         self.grid.status = f"as of {datetime.fromtimestamp(self._clock.time(), UTC):%H:%M:%S} UTC"
-        self.grid.patch(_row(jobs.jobs[id]) for id in jobs.changed)
+        self.grid.patch(self._row(id) for id in jobs.changed)
 
     # What the user does
 
@@ -196,33 +196,34 @@ class JobBoard:
                 done += 1
             except BulkError as error:
                 refusals.append(str(error))
-            self.grid.patch([_row(self.jobs.jobs[id])])
+            self.grid.patch([self._row(id)])
         self.grid.said = " · ".join([f"{done:,} of {len(ids):,} {_DONE[verb]}", *refusals[:3]])
         if self.jobs.in_sight:
             self._watch.add(self.jobs, self._told)
 
-
-def _row(job: Job) -> Row:
-    """Return a job as board.js takes it."""
-    info = job.info
-    created = info.created_date
-    written = (info.number_records_processed or 0) - (info.number_records_failed or 0)
-    done = info.done
-    return [
-        job.id,
-        info.can_close + 2 * info.can_abort,
-        written,
-        tone(info),
-        info.state,
-        info.operation,
-        info.object,
-        info.job_type,
-        None if created is None else round(1000 * created.timestamp()),
-        info.number_records_processed,
-        info.number_records_failed,
-        info.apex_processing_time_ms if done else None,
-        info.api_active_processing_time_ms if done else None,
-        info.total_processing_time_ms if done else None,
-        info.created_by_id,
-        job.id,
-    ]
+    def _row(self, id: str) -> Row:
+        """Return a job as board.js takes it."""
+        job = self.jobs.jobs[id]
+        info = job.info
+        created = info.created_date
+        written = (info.number_records_processed or 0) - (info.number_records_failed or 0)
+        done = info.done
+        names, creator = self.jobs.names, info.created_by_id or ""
+        return [
+            job.id,
+            info.can_close + 2 * info.can_abort,
+            written,
+            tone(info),
+            info.state,
+            info.operation,
+            info.object,
+            info.job_type,
+            None if created is None else round(1000 * created.timestamp()),
+            info.number_records_processed,
+            info.number_records_failed,
+            info.apex_processing_time_ms if done else None,
+            info.api_active_processing_time_ms if done else None,
+            info.total_processing_time_ms if done else None,
+            names.get(creator) or creator,
+            job.id,
+        ]

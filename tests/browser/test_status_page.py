@@ -14,8 +14,9 @@ def test_the_page_follows_the_jobs_without_a_script_or_a_complaint(browser, sche
     with bulknb.sandbox.start(speed=100) as sandbox:
         context = browser.new_context(color_scheme=scheme, java_script_enabled=False)
         page = context.new_page()
-        complaints = []
+        complaints, asked = [], []
         page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(sandbox.url)
         expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
         frame = pd.DataFrame({"Name": ["Acme"]})
@@ -23,3 +24,4 @@ def test_the_page_follows_the_jobs_without_a_script_or_a_complaint(browser, sche
         expect(page.get_by_role("cell", name="JobComplete")).to_be_visible()
         context.close()
     assert complaints == []
+    assert set(asked) == {f"{sandbox.url}/"}

@@ -10,9 +10,20 @@ from pathlib import Path
 HOME = Path(__file__).parents[2] / ".venv-interop"
 BIN = HOME / "bin"
 NODE_MODULES = HOME / "node" / "node_modules"
+CUMULUSCI_BIN = HOME / "cumulusci" / "bin"
 SF_BIN = HOME / "sf" / "node_modules" / ".bin"
 SCRIPTS = Path(__file__).parent / "scripts"
 TIMEOUT_SECONDS = 120
+
+
+def runner(client: str) -> Path:
+    """Return what runs the script of a client."""
+    match client:
+        case "jsforce":
+            return BIN / "node"
+        case "cumulusci":
+            return CUMULUSCI_BIN / "python"
+    return BIN / "python"
 
 
 def run(

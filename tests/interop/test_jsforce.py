@@ -54,11 +54,13 @@ def test_bulk_2_queries_deleted_records_too(check):
     assert check("bulk2Query", soql=soql, scanAll=True) == [{"Id": key}]
 
 
+@pytest.mark.usefixtures("time_is_held")
 def test_bulk_1_aborts(check, names):
     assert check("bulk1Abort", rows=[{"Name": "j5"}]) == {"state": "Aborted", "batches": 1}
     assert not names("j5")
 
 
+@pytest.mark.usefixtures("time_is_held")
 def test_bulk_2_aborts_a_load_and_keeps_its_rows_as_unprocessed(check, names):
     done = check("bulk2Abort", rows=[{"Name": "j6"}])
     assert done["state"] == "Aborted"
@@ -67,6 +69,7 @@ def test_bulk_2_aborts_a_load_and_keeps_its_rows_as_unprocessed(check, names):
     assert not names("j6")
 
 
+@pytest.mark.usefixtures("time_is_held")
 def test_bulk_2_aborts_a_query(check):
     assert check("bulk2QueryAbort", soql="SELECT Id FROM Account") == {"state": "Aborted"}
 

@@ -55,6 +55,7 @@ def test_a_batch_that_cannot_be_loaded_raises_the_clients_own_error(check):
     }
 
 
+@pytest.mark.usefixtures("time_is_held")
 def test_it_aborts(check, names):
     assert check("abort", rows=[{"Name": "b5"}]) == {"job": "Aborted", "batch": "NotProcessed"}
     assert not names("b5")

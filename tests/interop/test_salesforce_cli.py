@@ -34,6 +34,7 @@ def sf(sandbox: Sandbox, folder: Path) -> Sf:
         "PATH": os.pathsep.join([str(SF_BIN), str(BIN), os.environ["PATH"]]),
         "SF_AUTOUPDATE_DISABLE": "true",
         "SF_DISABLE_TELEMETRY": "true",
+        "SF_TARGET_ORG": "sandbox",
         "SF_USE_GENERIC_UNIX_KEYCHAIN": "true",
     }
 
@@ -42,8 +43,7 @@ def sf(sandbox: Sandbox, folder: Path) -> Sf:
         if file:
             (folder / "rows.csv").write_text(file, encoding="utf-8")
             options.append("--file=rows.csv")
-        options += ["--target-org=sandbox", "--json"]
-        command = [SF_BIN / "sf", *words, *options]
+        command = [SF_BIN / "sf", *words, *options, "--json"]
         found = json.loads(run(*command, environment=environment, folder=folder, status=status))
         return found.get("result", found)
 
@@ -104,6 +104,20 @@ def test_it_exports_a_query(sf, form, folder):
     path = folder / name
     rows = json.loads(path.read_text("utf-8")) if form == "json" else read(path)
     assert [row["Name"] for row in rows] == [f"c4 {form} a", f"c4 {form} ü"]
+
+
+def test_it_resumes_an_import_that_it_did_not_wait_for(sf, names):
+    begun = sf("data", "import", "bulk", file="Name\nc6 a\nc6 b\n", sobject="Account")
+    found = sf("data", "import", "resume", job_id=begun["jobId"], wait="5")
+    assert (found["processedRecords"], found["successfulRecords"]) == (2, 2)
+    assert len(names("c6 ")) == 2
+
+
+def test_it_resumes_an_export_that_it_did_not_wait_for(sf, folder):
+    soql = "SELECT Username FROM User"
+    begun = sf("data", "export", "bulk", query=soql, output_file="late.csv")
+    found = sf("data", "export", "resume", job_id=begun["jobId"])
+    assert found["totalSize"] == len(read(folder / "late.csv")) == 1
 
 
 def test_it_queries(sf):

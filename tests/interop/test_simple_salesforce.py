@@ -71,6 +71,13 @@ def test_bulk_2_updates_upserts_deletes_and_hard_deletes(check, names):
     assert page == [{"Name": "t2", "IsDeleted": "true"}]
 
 
+def test_bulk_2_inserts_by_several_jobs_at_the_same_time(check, names):
+    done = check("bulk2_jobs", records=[{"Name": f"t6 {number}"} for number in range(5)])
+    assert [job["numberRecordsTotal"] for job in done] == [2, 2, 1]
+    assert len({job["job_id"] for job in done}) == 3
+    assert len(names("t6 ")) == 5
+
+
 def test_bulk_2_reads_another_delimiter_and_line_end(check, names):
     (done,) = check("bulk2_pipes", csv="Name|BillingCity\r\nt3|Rome\r\n")
     assert done["numberRecordsTotal"] == 1

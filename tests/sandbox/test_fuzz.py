@@ -16,7 +16,7 @@ from bulknb.sandbox.app import _flask
 
 RULES = {rule.rule: set(rule.methods or ()) for rule in _flask().url_map.iter_rules()}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-VERSIONS = ("62.0", "47.0", "99.9", "6.0", "x")
+VERSIONS = ("62.0", "47.0", "30.0", "99.9", "6.0", "x")
 KNOWN = ("ingest", "query", "insert", "classic query", "batch")
 TYPES = (
     "application/json",

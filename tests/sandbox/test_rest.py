@@ -1,5 +1,7 @@
 """Versions, objects, describe, sign-in: the REST resources around the Bulk API."""
 
+import pytest
+
 from bulknb.sandbox import Field, ObjectType
 
 
@@ -31,6 +33,22 @@ def test_an_object_is_described_as_declared(api, sandbox):
     assert fields["OwnerId"]["defaultedOnCreate"] is True
 
 
+def test_a_parent_tells_of_its_children(api):
+    found = api("GET", "v62.0/sobjects/Account/describe").json["childRelationships"]
+    ways = {(child["childSObject"], child["field"]) for child in found}
+    assert {("Contact", "AccountId"), ("Asset", "AccountId")} <= ways
+    assert api("GET", "v62.0/sobjects/Attachment/describe").json["childRelationships"] == []
+
+
+def test_describe_has_the_recorded_keys_in_their_order(api):
+    found = api("GET", "v61.0/sobjects/Contact/describe").json
+    (account,) = (field for field in found["fields"] if field["name"] == "AccountId")
+    for keys in (found, account, found["childRelationships"][0]):
+        assert list(keys) == sorted(keys)
+    assert (len(found), len(account)) == (45, 57)
+    assert set(api("GET", "v61.0/sobjects/Contact").json["objectDescribe"]) < set(found)
+
+
 def test_the_standard_objects_are_there(api):
     found = api("GET", "v62.0/sobjects").json["sobjects"]
     names = {kind["name"] for kind in found}
@@ -51,6 +69,21 @@ def test_slashes_too_many_do_not_matter(api):
 
 def test_the_resources_of_a_version(api):
     assert api("GET", "v59.0").json["jobs"] == "/services/data/v59.0/jobs"
+
+
+@pytest.mark.parametrize("version", ["30.0", "9.0"])
+def test_a_retired_version_says_so_in_each_dialect(api, version):
+    for path in (f"v{version}", f"v{version}/query?q=x", f"v{version}/jobs/ingest"):
+        answer = api("GET", path)
+        assert (answer.status_code, answer.json[0]["errorCode"]) == (410, "GONE")
+        assert version in answer.json[0]["message"]
+    answer = api("POST", f"async/{version}/job", json={})
+    assert (answer.status_code, answer.json["exceptionCode"]) == (400, "InvalidVersion")
+
+
+def test_each_version_of_the_list_is_served(api):
+    for version in api("GET", "data").json:
+        assert api("GET", version["url"].removeprefix("/services/")).status_code == 200
 
 
 def test_the_columns_of_a_query_are_told_without_its_rows(api):

@@ -5,10 +5,15 @@ import os
 import sys
 
 
-def main(functions):
+def signed_in():
+    """Return a client that the lines of `bulknb sandbox` have signed in."""
+    found = {}
+    exec(os.environ["SIGN_IN"], found)
+    return found.get("sf") or found["bulk"]
+
+
+def main(functions, sign_in=signed_in):
     """Call the function that the command line names."""
     _, name, arguments = sys.argv
-    signed_in = {}
-    exec(os.environ["SIGN_IN"], signed_in)
-    client = signed_in.get("sf") or signed_in["bulk"]
-    sys.stdout.write(json.dumps(functions[name](client, **json.loads(arguments))))
+    result = functions[name](sign_in(), **json.loads(arguments))
+    sys.stdout.write(json.dumps(result))

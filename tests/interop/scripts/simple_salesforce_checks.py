@@ -32,6 +32,10 @@ def bulk2(sf, operation, records, **options):
     }
 
 
+def bulk2_jobs(sf, records):
+    return sf.bulk2.Account.insert(records=records, batch_size=2, concurrency=2, wait=0.2)
+
+
 def bulk2_pipes(sf, csv):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "accounts.csv"
