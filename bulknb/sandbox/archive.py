@@ -49,16 +49,18 @@ class Archive:
     request: str
     files: Mapping[str, str]
 
-    def attach(self, rows: Iterable[list[str]], columns: Sequence[int]) -> None:
-        """Put files into the cells of these columns, which name them.
+    def attach(self, rows: Iterable[list[str]], columns: Sequence[int]) -> list[list[str]]:
+        """Return the rows with files in the cells of these columns, which name them.
 
         What names no file becomes a text that no binary field takes, so that its row fails.
         """
-        for row in rows:
-            for column in columns:
-                cell = row[column] if column < len(row) else ""
-                if cell not in ("", NULL):
-                    row[column] = self.files.get(cell, f"no such file: {cell}")
+        return [
+            [self._file(cell) if column in columns else cell for column, cell in enumerate(row)]
+            for row in rows
+        ]
+
+    def _file(self, cell: str) -> str:
+        return cell if cell in ("", NULL) else self.files.get(cell, f"no such file: {cell}")
 
 
 def read(data: bytes) -> Archive:

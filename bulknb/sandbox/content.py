@@ -24,7 +24,7 @@ class Content(NamedTuple):
     """Column names and rows of cells; a row may be shorter or longer than the columns."""
 
     columns: list[str]
-    rows: list[list[str]]
+    rows: Sequence[list[str]]
 
 
 def check_head(text: str, line_ending: str) -> None:
@@ -50,7 +50,7 @@ def check_head(text: str, line_ending: str) -> None:
 
 def read_csv(text: str, delimiter: str = ",") -> Content:
     """Read CSV, whose first row names the columns."""
-    rows = list(csvtext.rows(text, delimiter))
+    rows = csvtext.rows(text, delimiter)
     if not rows:
         raise ContentError("The data have no header row")
     return Content(rows[0], rows[1:])

@@ -10,7 +10,7 @@ reading and writing the batch, and waiting for locked parents, come on top and a
 total processing time that is not active.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Row
 
@@ -45,7 +45,7 @@ class Work:
 
     job: Row
     plan: Plan
-    rows: list[list[str]]
+    rows: Sequence[list[str]]
 
 
 class Engine:
@@ -206,8 +206,8 @@ class Engine:
         an org records no results, not even as unprocessed ("Get Job Unprocessed Record Results").
         The job fails as soon as those that it has are done.
         """
-        text = self._store.take_upload(job["id"])
-        pieces = csvtext.split(text, csvtext.delimiter(job), BATCH_ROWS)
+        upload = self._store.upload(job["id"])
+        pieces = csvtext.split(upload, csvtext.delimiter(job), BATCH_ROWS)
         header = next(pieces, "")
         for count, text in enumerate(pieces):
             if room is not None and count >= room:
@@ -217,6 +217,7 @@ class Engine:
                 self._store.count_batches(at, 1)
             (key,) = self._store.new_ids(ids.BATCH)
             self._store.add_batch(key, job["id"], text, at)
+        self._store.drop_upload(job["id"])
         if header:
             self._store.update("job", job["id"], header=header)
         return header
@@ -327,9 +328,8 @@ class Engine:
         if len(found.rows) > BATCH_ROWS:
             raise ValueError(f"Maximum number of records exceeded: {BATCH_ROWS}")
         plan = self._plan(job, found.columns)
-        if packed:
-            packed.attach(found.rows, plan.binary)
-        return Work(job, plan, found.rows)
+        rows = packed.attach(found.rows, plan.binary) if packed else found.rows
+        return Work(job, plan, rows)
 
     def _plan(self, job: Row, columns: list[str]) -> Plan:
         kind = self._objects[job["object"].lower()]
@@ -346,7 +346,7 @@ class Engine:
         """Begin the next transaction of a batch if it gets its parents; else try again later."""
         key, first, attempts = batch["id"], batch["processed"], batch["attempts"] + 1
         work = self._work_of(batch)
-        rows = work.rows[first : first + TRANSACTION_ROWS]
+        rows = list(work.rows[first : first + TRANSACTION_ROWS])
         parents = locks.find_parents(self._store, self._objects, work.plan, rows)
         if self._locks.take(key, parents, last=attempts == locks.ATTEMPTS):
             self._store.update("batch", key, attempts=None)
@@ -378,7 +378,7 @@ class Engine:
         """Save the rows of a transaction: now their records are there for all to see."""
         work = self._work_of(batch)
         first = batch["processed"]
-        rows = work.rows[first : first + TRANSACTION_ROWS]
+        rows = list(work.rows[first : first + TRANSACTION_ROWS])
         refused = self._refused(batch, work, len(rows))
         outcomes = self._save(work, rows, refused, at)
         self._store.save_outcomes(batch["id"], first, outcomes)

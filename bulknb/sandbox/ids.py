@@ -4,6 +4,7 @@ Source: "ID Field Type" in the Object Reference. The last three characters say w
 first fifteen are capitals, five at a time.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase, digits
 
@@ -44,9 +45,17 @@ def make(prefix: str, number: int) -> str:
     >>> make("750", 1)
     '750xx0000000001AAA'
     """
-    high, low = divmod(number, len(_PAIRS))
-    head, checks, capitals = _head(prefix, high)
-    return head + _PAIRS[low] + checks + _CHECK[capitals + _PAIR_CAPITALS[low]]
+    return next(run(prefix, range(number, number + 1)))
+
+
+def run(prefix: str, numbers: range) -> Iterator[str]:
+    """Yield the ids of the records with these running numbers, one after the other."""
+    size = len(_PAIRS)
+    for high in range(numbers.start // size, -(-numbers.stop // size)):
+        head, checks, capitals = _head(prefix, high)
+        first, last = max(numbers.start - high * size, 0), min(numbers.stop - high * size, size)
+        for pair, more in zip(_PAIRS[first:last], _PAIR_CAPITALS[first:last], strict=True):
+            yield head + pair + checks + _CHECK[capitals + more]
 
 
 def number(key: str) -> int:

@@ -38,6 +38,9 @@ class RowError(NamedTuple):
 class _Clear:
     """The cell said ``#N/A``: set the field to null."""
 
+    def __bool__(self) -> bool:
+        return False  # like None, it is no value
+
 
 log = logging.getLogger("bulknb.sandbox")
 
@@ -92,7 +95,7 @@ class Transaction:
         self._required = [field.name for field in plan.kind.all_fields if field.required]
         blank = plan.kind.blank() | {
             "OwnerId": user,
-            "IsDeleted": False,
+            "IsDeleted": 0,
             "CreatedById": user,
             "CreatedDate": self._at,
         }
@@ -104,6 +107,13 @@ class Transaction:
         self._errors = {}
         if not rows:
             return []
+        typed = self._typed(rows)
+        targets = self._targets(typed, len(rows))
+        records: Columns = dict(zip(self._names, zip(*targets, strict=True), strict=True))
+        return self._delete(records) if self._plan.deletes else self._save(typed, records)
+
+    def _typed(self, rows: Sequence[Sequence[str]]) -> dict[Column, list[Any]]:
+        """Return the values of each column, parents as Ids."""
         cells = zip(*self._checked_widths(rows), strict=True)
         typed = {
             column: self._read(column, texts)
@@ -112,9 +122,7 @@ class Transaction:
         for column, found in typed.items():
             if column.field.type == "reference":
                 typed[column] = self._resolve(column, found)
-        targets = zip(*self._targets(typed, len(rows)), strict=True)
-        records: Columns = dict(zip(self._names, targets, strict=True))
-        return self._delete(records) if self._plan.deletes else self._save(typed, records)
+        return typed
 
     def _fail(self, row: int, code: str, message: str, *fields: str) -> None:
         """Note an error; the first one of a row is what its result says."""
@@ -249,7 +257,7 @@ class Transaction:
             return RowError("MALFORMED_ID", message, ("Id",))
         return RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 
-    def _sound(self, items: Iterable[T]) -> Iterable[T]:
+    def _sound(self, items: Sequence[T]) -> Sequence[T]:
         """Return what belongs to the rows that have not failed."""
         if not self._errors:
             return items
@@ -262,7 +270,7 @@ class Transaction:
         if self._plan.operation == "hardDelete":
             self._store.remove(self._plan.kind, self._sound(records["Id"]))
         else:
-            records["IsDeleted"] = [True] * count
+            records["IsDeleted"] = [1] * count
             self._stamp(records)
             self._write(records)
         return self._outcomes(records["Id"], [False] * count)
@@ -291,8 +299,8 @@ class Transaction:
             records[name] = [self._at] * len(records[name])
 
     def _write(self, records: Columns) -> None:
-        rows = zip(*records.values(), strict=True)
-        self._store.save_rows(self._plan.kind, self._sound(rows))
+        sound = {name: self._sound(column) for name, column in records.items()}
+        self._store.save_columns(self._plan.kind, sound)
 
     def _assign(self, typed: Typed, records: Columns) -> None:
         """Put the values of the rows into their records."""
@@ -302,7 +310,7 @@ class Transaction:
                 continue
             if not column.field.writable:
                 self._refuse(name, found)
-            if None in found or CLEAR in found:
+            if not all(found):
                 records[name] = [
                     old if value is None else empty if value is CLEAR else value
                     for value, old in zip(found, records[name], strict=True)
@@ -348,20 +356,18 @@ class Transaction:
                     self._fail(row, "FIELD_CUSTOM_VALIDATION_EXCEPTION", message, *where)
 
     def _check_unique(self, name: str, records: Columns) -> None:
-        rows = [
-            (row, key, _fold(value))
-            for row, (key, value) in enumerate(zip(records["Id"], records[name], strict=True))
-            if value is not None and row not in self._errors
-        ]
-        wanted = {value for _, _, value in rows}
+        given = [_fold(value) for value in records[name] if value is not None]
+        wanted = set(given)
         found = self._store.find_ids(self._plan.kind, name, wanted)
-        if not found and len(wanted) == len(rows):
+        if not found and len(wanted) == len(given):
             return
         holders = {_fold(value): record_id for value, record_id in found}
         first: dict[Any, int] = {}
-        for row, key, value in rows:
-            holder = holders.get(value, key)
-            if holder == key and first.setdefault(value, row) != row:
+        for row, (key, value) in enumerate(zip(records["Id"], records[name], strict=True)):
+            if value is None or row in self._errors:
+                continue
+            holder = holders.get(_fold(value), key)
+            if holder == key and first.setdefault(_fold(value), row) != row:
                 holder = "<unknown>"  # a row before it, in the same transaction
             if holder != key:
                 message = (

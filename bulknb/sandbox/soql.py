@@ -7,10 +7,11 @@ from typing import Any
 
 from lark import Token
 
-from bulknb.sandbox import syntax, values
+from bulknb.sandbox import syntax, tables, values
 from bulknb.sandbox.schema import NUMBERS, Field, ObjectType
-from bulknb.sandbox.store import Store, quote, sql, table
+from bulknb.sandbox.store import Store
 from bulknb.sandbox.syntax import Comparison, Junction, Membership, Negation, Path, SoqlError
+from bulknb.sandbox.tables import quote, sql
 
 __all__ = ["Found", "Query", "Selected", "SoqlError", "parse"]
 
@@ -155,7 +156,7 @@ class _Compiler:
             "SELECT",
             ", ".join(selected),
             "FROM",
-            table(self._kind),
+            tables.records(self._kind),
             "AS r",
             *(self._join(reference) for reference in references),
             *(["WHERE", " AND ".join(conditions)] if conditions else []),
@@ -223,7 +224,7 @@ class _Compiler:
         alias = quote(f"p {reference.name}")
         parent = self._objects[str(reference.reference_to).lower()]
         on = f"{alias}.Id = r.{quote(reference.name)}"
-        return sql("LEFT JOIN", table(parent), "AS", alias, "ON", on)
+        return sql("LEFT JOIN", tables.records(parent), "AS", alias, "ON", on)
 
     # Conditions
 

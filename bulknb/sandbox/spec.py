@@ -85,7 +85,7 @@ def read(text: str, kind: ObjectType, now: float) -> list[Rule]:
 
 def apply(rules: Sequence[Rule], text: str) -> str:
     """Return the CSV of a batch as if it had been made for the object."""
-    rows = csvtext.rows(text)
+    rows = iter(csvtext.rows(text))
     columns = next(rows, [])
     records = (dict(zip(columns, row, strict=False)) for row in rows)
     lines = [csvtext.quoted([rule.value(record) for rule in rules]) for record in records]

@@ -1,7 +1,19 @@
-"""The tables of the store that every org has; each object has one more for its records."""
+"""The tables of the store: those that every org has, and those for the records of an object."""
+
+from collections.abc import Iterator
+
+from bulknb.sandbox.schema import Field, ObjectType
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS sequence (prefix TEXT PRIMARY KEY, last INTEGER NOT NULL);
+
+CREATE TABLE IF NOT EXISTS stamp (  -- system fields of records that were saved together
+  id INTEGER PRIMARY KEY,
+  OwnerId TEXT, CreatedDate TEXT, CreatedById TEXT, LastModifiedDate TEXT, SystemModstamp TEXT
+);
+CREATE INDEX IF NOT EXISTS stamp_fields ON stamp (
+  OwnerId, CreatedDate, CreatedById, LastModifiedDate, SystemModstamp
+);
 
 CREATE TABLE IF NOT EXISTS job (
   id TEXT PRIMARY KEY,
@@ -32,8 +44,9 @@ CREATE INDEX IF NOT EXISTS job_place ON job (place);
 CREATE INDEX IF NOT EXISTS job_created ON job (created);
 CREATE INDEX IF NOT EXISTS job_next ON job (next_at) WHERE next_at IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS upload (  -- until it is cut into batches
-  job TEXT PRIMARY KEY REFERENCES job, content TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS upload (  -- in parts, until it is cut into batches
+  job TEXT REFERENCES job, first INTEGER, content TEXT NOT NULL,
+  PRIMARY KEY (job, first)
 );
 
 CREATE TABLE IF NOT EXISTS batch (
@@ -68,13 +81,69 @@ CREATE TABLE IF NOT EXISTS allocation (  -- batches that count against the day, 
 );
 CREATE INDEX IF NOT EXISTS allocation_at ON allocation (at);
 
-CREATE TABLE IF NOT EXISTS outcome (  -- of a run of rows: JSON lists of id, created, error
-  batch TEXT, first INTEGER, outcomes TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS outcome (  -- of a run of rows: JSON lists of ids, created, errors
+  batch TEXT, first INTEGER, columns TEXT NOT NULL,
   PRIMARY KEY (batch, first)
 );
 
-CREATE TABLE IF NOT EXISTS result (  -- rows of a query, written out: a run of them, as JSON
-  owner TEXT, first INTEGER, count INTEGER NOT NULL, packed BLOB NOT NULL,
+CREATE TABLE IF NOT EXISTS result (  -- rows of a query, written out: a run of them, end to end
+  owner TEXT, first INTEGER, count INTEGER NOT NULL, lengths BLOB NOT NULL, text TEXT NOT NULL,
   PRIMARY KEY (owner, first)
 );
 """
+
+# What the table `stamp` holds for many records at once.
+STAMPED = ("OwnerId", "CreatedDate", "CreatedById", "LastModifiedDate", "SystemModstamp")
+# The column that leads there; no field has a name with a blank.
+STAMP = '"stamp id"'
+
+
+def sql(*words: str) -> str:
+    """Return one statement; names in it come from `quote`, values go in as parameters."""
+    return " ".join(words)
+
+
+def quote(name: str) -> str:
+    """Return a name of a declared object or field as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def records(kind: ObjectType) -> str:
+    """Return the name under which an object's records are read, with all their fields."""
+    return quote(f"{kind.name} records")
+
+
+def stored(kind: ObjectType) -> str:
+    """Return the name of the table that an object's records are written to."""
+    return quote(f"{kind.name} stored")
+
+
+def definitions(kind: ObjectType) -> Iterator[str]:
+    """Yield the statements that make room for the records of an object."""
+    columns = ", ".join(
+        f"{quote(field.name)} {field.kind.sql}" + " PRIMARY KEY" * (field.name == "Id")
+        for field in kind.all_fields
+        if field.name not in STAMPED
+    )
+    # Without a row number of its own, a table is ordered by Id, that is, by creation.
+    yield sql(
+        "CREATE TABLE IF NOT EXISTS", stored(kind), "(", columns, ",", STAMP, ") WITHOUT ROWID"
+    )
+    fields = ", ".join(_source(field) for field in kind.all_fields)
+    yield sql("CREATE VIEW IF NOT EXISTS", records(kind), "AS SELECT", fields, "FROM", stored(kind))
+    for field in kind.all_fields:
+        if field.unique or (field.indexed and field.name != "Id"):
+            name = quote(f"{kind.name} by {field.name}")
+            column = quote(field.name)
+            yield sql("CREATE INDEX IF NOT EXISTS", name, "ON", stored(kind), "(", column, ")")
+
+
+def _source(field: Field) -> str:
+    """Return where a field comes from.
+
+    Not a join: SQLite could not look into a view of two tables when it joins the view itself.
+    """
+    name = quote(field.name)
+    if field.name not in STAMPED:
+        return name
+    return sql("(SELECT", name, "FROM stamp WHERE id =", STAMP, ") AS", name)

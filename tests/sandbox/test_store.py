@@ -49,7 +49,7 @@ def test_outcomes_come_back_by_row(store):
 def test_an_upload_is_cut_into_pieces_of_whole_rows(quote, end):
     rows = [["Name", "Note"], *([f"{quote}é {row}{quote}", "x"] for row in range(25)), ["last"]]
     text = (end + end).join(",".join(row) for row in rows)
-    header, *pieces = csvtext.split(text, ",", 10)
+    header, *pieces = csvtext.split([text], ",", 10)
     plain = [[cell.strip('"') for cell in row] for row in rows]
     assert list(csvtext.rows(header)) == plain[:1]
     assert [list(csvtext.rows(piece)) for piece in pieces] == [
@@ -57,6 +57,25 @@ def test_an_upload_is_cut_into_pieces_of_whole_rows(quote, end):
         plain[11:21],
         plain[21:],
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_upload_is_cut_alike_whatever_the_parts_it_comes_in(end):
+    lines = ['"A",B', "1,2", '"two', '""lines""",x', "", "5' 6\" tall,y", "é,\u2028", "last,z"]
+    text = end.join(lines)
+    pieces = list(csvtext.split([text], ",", 2))
+    assert len(pieces) == 4
+    for first in range(1, len(text)):
+        for size in (1, 7):
+            parts = [text[:first], text[first : first + size], text[first + size :]]
+            assert list(csvtext.split(parts, ",", 2)) == pieces
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_without_quotes_are_read_like_those_with_quotes(end):
+    plain = end.join(["A;B", "1; 2", "", ";", "é\u2028\x0b;\x1c", "one", "a,b;c;d", ""])
+    quoted = plain.replace("1; 2", '"1"; 2')
+    assert list(csvtext.rows(plain, ";")) == list(csvtext.rows(quoted, ";"))
 
 
 def test_rows_by_columns_are_quoted_like_single_ones():
