@@ -6,10 +6,11 @@ the API documents are taken fast; a column with any other is read value by value
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -51,17 +52,31 @@ _BLOCK = 500
 #: Records whose values are in lists at the same time: little beside the frame.
 _SLICE = 50_000
 #: Bytes of JSON that are parsed together: enough for speed, little beside the frame.
-_JSON_BYTES = 64_000_000
+_JSON_BYTES = 16_000_000
 #: Bytes of JSON that one thread takes at a time.
-_BLOCK_BYTES = 4_000_000
+_BLOCK_BYTES = 2_000_000
 #: Where a list page has "records", which no job has.
 _PAGE_HEAD = 1_000
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return the frame of typed columns: string, Int64, boolean, datetime64[us, UTC]."""
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_PANDAS.get)
-    return frame
+    """Return the frame of typed columns: string, Int64, boolean, datetime64[us, UTC].
+
+    Column by column, so that both are not in memory at once, unless somebody else holds the table.
+    """
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    del table
+    series = {}
+    for name in list(columns):
+        series[name] = _series_of(columns.pop(name))
+        pa.default_memory_pool().release_unused()  # what Arrow keeps, NumPy cannot have
+    return pd.DataFrame(series, copy=False)
+
+
+def _series_of(column: pa.ChunkedArray) -> pd.Series[Any]:
+    dtype = _PANDAS.get(column.type)
+    given = column.to_pandas() if dtype is None else dtype.__from_arrow__(column)
+    return pd.Series(given, copy=False)
 
 
 def read_records(cls: Class, records: Sequence[Record] | pd.DataFrame) -> pa.Table:
@@ -165,10 +180,12 @@ def _columns_of_records(cls: Class, records: Sequence[Record]) -> dict[str, list
 
 
 def _values(records: Sequence[Record], api: str) -> list[Any]:
-    try:
+    with contextlib.suppress(KeyError):
         return list(map(itemgetter(api), records))  # twice as fast as get
-    except KeyError:
-        return [record.get(api) for record in records]
+    get: Any = dict.get
+    with contextlib.suppress(TypeError):
+        return list(map(get, records, repeat(api)))
+    return [record.get(api) for record in records]  # mappings that are no dicts
 
 
 def _columns_of_frame(cls: Class, frame: pd.DataFrame) -> dict[str, Any]:

@@ -76,10 +76,14 @@ def jobs_frame(infos: JobInfos) -> pd.DataFrame:
     UnexpectedAnswerError
         A field holds what it cannot; the message names the field.
     """
+    return to_frame(_history(infos))
+
+
+def _history(infos: JobInfos) -> pa.Table:
     table = _read(infos)
     job_type, done = _kind_and_end(table)
     table = table.set_column(table.schema.get_field_index("job_type"), "job_type", job_type)
-    return to_frame(_extended(table, {"done": done, **_breakdown(table, done)}))
+    return _extended(table, {"done": done, **_breakdown(table, done)})
 
 
 def _kind_and_end(table: pa.Table) -> tuple[pa.Array, pa.Array]:
