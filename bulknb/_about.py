@@ -12,7 +12,7 @@ from ._html import card
 from ._wire import Answer, Wire
 from .errors import ApiError, AuthenticationError, BulkError, LimitError, ServerError
 
-__all__ = ["About", "Allowance", "read_about"]
+__all__ = ["About", "Allowance", "allowances_of", "read_about"]
 
 #: Nobody waits longer for a card; what has not come by then is left out.
 _PATIENCE_SECONDS = 5.0
@@ -144,15 +144,17 @@ def _user(wire: Wire) -> dict[str, Any]:
 
 
 def _allowances(wire: Wire) -> dict[str, Any]:
-    limits = _ask(wire, "/limits").fields()
+    return {"allowances": allowances_of(_ask(wire, "/limits").fields())}
+
+
+def allowances_of(limits: Mapping[str, Any]) -> dict[str, Allowance]:
+    """Return what "Limits" says of calls and bulk work, by the API's names."""
     return {
-        "allowances": {
-            name: Allowance(limit["Max"], limit["Remaining"])
-            for name, limit in limits.items()
-            if name in _ALLOWANCES
-            and isinstance(limit, dict)
-            and all(isinstance(limit.get(key), int) for key in ("Max", "Remaining"))
-        }
+        name: Allowance(limit["Max"], limit["Remaining"])
+        for name, limit in limits.items()
+        if name in _ALLOWANCES
+        and isinstance(limit, dict)
+        and all(isinstance(limit.get(key), int) for key in ("Max", "Remaining"))
     }
 
 

@@ -160,6 +160,15 @@ class JobInfo:
         """
         return replace(cls.from_dict(_root(document, "jobInfo")), job_type="Classic")
 
+    @classmethod
+    def from_event(cls, raw: Mapping[str, Any]) -> JobInfo:
+        """Return what a ``BulkApi2JobEvent`` says of a job: its id and its new state.
+
+        Source: Bulk API 2.0 guide, "Subscribe to Platform Events for Jobs" (beta).
+        """
+        said = {"id": raw.get("JobIdentifier"), "state": raw.get("JobState")}
+        return replace(cls.from_dict(said), raw=dict(raw))
+
     def updated(self, newer: JobInfo) -> JobInfo:
         """Return this job with what a newer answer says.
 

@@ -10,6 +10,7 @@ import pytest
 
 import bulknb
 from bulknb import BatchInfo, JobInfo, _csv
+from bulknb._about import Allowance, allowances_of
 from bulknb._answer import refusal
 from bulknb._jobs import batch_results
 from bulknb._jobs.query import page_locators
@@ -24,14 +25,8 @@ from bulknb.errors import (
 SAMPLES = Path(__file__).parent / "data" / "samples"
 TYPES = {".json": "application/json", ".xml": "application/xml", ".csv": "text/csv"}
 
-#: What the Salesforce CLI prints is read in test_auth.py; the org's limits and the beta event of a
-#: job are not read yet.
-NOT_HERE = {
-    "limits-bulk-keys",
-    "sf-org-auth-show-access-token",
-    "sf-org-display-redacted",
-}
-NOT_HERE |= {"event-job-state"}
+#: What the Salesforce CLI prints is read in test_auth.py.
+NOT_HERE = {"sf-org-auth-show-access-token", "sf-org-display-redacted"}
 
 
 def answer(path: Path, status: int = 200) -> Answer:
@@ -89,6 +84,17 @@ def reads_pages(path: Path) -> None:
     assert (locators, following) == (["aBcDeFg4N", "HiJkLmN4N"], "YcApWm4N")
 
 
+def reads_event(path: Path) -> None:
+    info = JobInfo.from_event(json.loads(path.read_text()))
+    assert (info.id, info.state, info.done) == ("750xx000004UeCCB", "InProgress", False)
+
+
+def reads_limits(path: Path) -> None:
+    allowances = allowances_of(json.loads(path.read_text()))
+    assert len(allowances) == 4
+    assert allowances["DailyApiRequests"] == Allowance(most=15_000, left=14_999)
+
+
 REFUSALS = {
     "error-invalid-session": AuthenticationError,
     "error-abort-completed": InvalidJobStateError,
@@ -107,6 +113,8 @@ def reads_refusal(path: Path) -> None:
 
 READERS: dict[str, Callable[[Path], None]] = {
     "error-": reads_refusal,
+    "event-": reads_event,
+    "limits-": reads_limits,
     "job-": reads_job,
     "get-query-": reads_job,
     "batchlist-": reads_batches,
