@@ -17,6 +17,7 @@ from ._jobs import Batches, Job
 from ._listing import Jobs
 from ._load import Load
 from ._org import Org
+from ._query import Query
 from .errors import BulkError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Jobs",
     "Load",
     "Org",
+    "Query",
     "connect",
     "jobs_frame",
 ]
@@ -35,7 +37,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 #: Loaded when first touched: matplotlib, ipywidgets and Flask cost more than all the rest.
-_NAMESPACES = ("errors", "plots", "sandbox", "widgets")
+_NAMESPACES = ("errors", "plots", "sandbox", "soql", "widgets")
 _SANDBOX_NEEDS = ("flask", "lark", "waitress", "werkzeug")
 
 

@@ -35,7 +35,7 @@ from pyarrow import csv as pacsv
 
 from .errors import InputError, UnexpectedAnswerError
 
-__all__ = ["Chunk", "chunks", "decode", "encode", "write"]
+__all__ = ["Chunk", "chunks", "decode", "encode", "parse_options", "write"]
 
 Nulls = Literal["keep", "clear"]
 
@@ -141,12 +141,7 @@ def decode(data: bytes, delimiter: str = "COMMA", columns: Sequence[str] | None 
         return pacsv.read_csv(
             pa.BufferReader(data),
             read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES),
-            parse_options=pacsv.ParseOptions(
-                delimiter=sign,
-                newlines_in_values=True,
-                # In a file of one column an empty line is a row whose value is empty.
-                ignore_empty_lines=len(names) > 1,
-            ),
+            parse_options=parse_options(names, sign),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys([*names, *(columns or ())], pa.string()),
                 strings_can_be_null=False,
@@ -157,6 +152,16 @@ def decode(data: bytes, delimiter: str = "COMMA", columns: Sequence[str] | None 
     except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         trouble = type(error).__name__  # its text may quote a row
     raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
+
+
+def parse_options(names: Sequence[str], sign: str) -> pacsv.ParseOptions:
+    """Return how Arrow finds the cells of a result file with these columns."""
+    return pacsv.ParseOptions(
+        delimiter=sign,
+        newlines_in_values=True,
+        # In a file of one column an empty line is a row whose value is empty.
+        ignore_empty_lines=len(names) > 1,
+    )
 
 
 def _header(data: bytes, delimiter: str) -> list[str]:

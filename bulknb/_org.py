@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,6 +16,9 @@ from ._jobs import Job, PkChunking, confirmed, create_job, find_job, production_
 from ._listing import Jobs, list_jobs
 from ._lists import Known
 from ._load import CHUNK_BYTES, Load
+from ._query import Query
+from ._query_plan import Plan, plan
+from ._query_slices import Slices
 from ._wire import Clock, Wire
 
 __all__ = ["Org"]
@@ -121,6 +125,74 @@ class Org:
             chunk_bytes=chunk_bytes,
         )
         return load.start()
+
+    def query(
+        self,
+        soql: str,
+        *,
+        api: Api = "2.0",
+        all_rows: bool = False,
+        types: bool = True,
+        page_rows: int | None = None,
+        pk_chunking: PkChunking = False,
+        slices: Slices | None = None,
+        folder: str | Path | None = None,
+    ) -> Query:
+        """Query the org by the Bulk API; returns at once: ``frame()`` waits for the result.
+
+        Parameters
+        ----------
+        soql : str
+            What to select; ``bulknb.soql.quote`` writes values into it.
+        api : {"2.0", "1.0"}
+            Which Bulk API.
+        all_rows : bool
+            Whether records in the recycle bin, and archived ones, count as well (queryAll).
+        types : bool
+            Whether columns get the types of the org's describe, or stay the text that is sent.
+        page_rows : int, optional
+            The most rows of a page; pages then come one after the other. By default several come
+            at a time, of the size that Salesforce chooses; before API 58.0 one of 50,000 rows.
+        pk_chunking : bool or mapping
+            With ``api="1.0"``: have Salesforce cut the query by ranges of Ids, of the size that
+            ``{"chunkSize": 100_000}`` says; also ``parent`` and ``startRow``.
+        slices : str or mapping, optional
+            Cut a query that takes too long into several jobs, by a date or datetime field: evenly
+            (``"CreatedDate"``), or where ``{"CreatedDate": [date, date, ...]}`` says. The result
+            is one, but each job sees the org at a time of its own.
+        folder : path, optional
+            Where to keep the pages, so that `resume_query` can go on from another session; by
+            default they are gone with the query.
+
+        Raises
+        ------
+        InputError
+            The Bulk API does not answer such a query; says what to do instead. Nothing was sent.
+        """
+        planned = plan(
+            self._wire,
+            soql,
+            api=api,
+            all_rows=all_rows,
+            types=types,
+            page_rows=page_rows,
+            pk_chunking=pk_chunking,
+            slices=slices,
+        )
+        path = Path(folder) if folder else None
+        if path:
+            planned.begin(path)
+        return Query(self._wire, planned, path).start()
+
+    def resume_query(self, folder: str | Path) -> Query:
+        """Go on with a query that was given ``folder=``; pages that are there stay.
+
+        Raises
+        ------
+        InputError
+            The folder holds no query.
+        """
+        return Query(self._wire, Plan.load(Path(folder)), Path(folder)).start()
 
     def create_job(
         self,

@@ -7,14 +7,14 @@ requests wait behind one gate; an answer counts only with the expected status an
 
 from __future__ import annotations
 
-import gzip
 import io
 import logging
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -41,7 +41,8 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 50_000
 _TRIES = 4
-_PIECE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 20
+_GZIP = 16 + zlib.MAX_WBITS
 #: A body that is larger, and so many times what came over the line, was packed to do harm.
 _BOMB_BYTES = 64_000_000
 _BOMB_RATIO = 200
@@ -51,11 +52,23 @@ _BROKEN = (
     urllib3.exceptions.HTTPError,
     zlib.error,
     OSError,
-    EOFError,  # a gzip stream that was cut
     ValueError,  # a header that cannot be sent
 )
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+#: Takes the body of an answer, piece by piece.
+Write = Callable[[bytes], object]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A request, and what is made of its answer: see `Wire.request` and `Wire.download`."""
+
+    request: requests.Request
+    expect: tuple[int, ...] = (200,)
+    patience: float | None = None
+    write: Write | None = None
 
 
 class Wire:
@@ -146,20 +159,41 @@ class Wire:
             The API refused; the subclass says why.
         """
         named = {"Content-Type": content_type, "Accept": accept, **(headers or {})}
-        call = requests.Request(
+        request = requests.Request(
             method,
             self.origin + self.own_path(path),
             headers={name: value for name, value in named.items() if value},
             data=body,
             params=dict(params or {}),
         )
-        for token in self._tokens(method):
-            call.auth = _Signature(auth_header, token)
-            try:
-                return self._try(call, expect, patience)
-            except AuthenticationError as error:
-                refused = error
-        raise refused.with_advice(self._sign_in)
+        return self._signed(_Call(request, expect, patience), auth_header)
+
+    def download(
+        self,
+        path: str,
+        write: Write,
+        *,
+        auth_header: str = "Authorization",
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Hand the CSV that a GET brings to ``write``, piece by piece; return the answer's head.
+
+        Not repeated, except for a renewed session: who calls it knows how to begin again.
+
+        Raises
+        ------
+        UnreachableError
+            The body did not come to its end, as its length, its chunks or its gzip say.
+        UnexpectedAnswerError, ApiError
+            As `request`; nothing was written.
+        """
+        request = requests.Request(
+            "GET",
+            self.origin + self.own_path(path),
+            headers={"Accept": "text/csv"},
+            params=dict(params or {}),
+        )
+        return self._signed(_Call(request, write=write), auth_header)
 
     def post_form(self, path: str, fields: Callable[[], Mapping[str, str]]) -> Answer:
         """Send a form with secrets in it, once and without the token, and return its answer.
@@ -171,8 +205,8 @@ class Wire:
         UnreachableError, UnexpectedAnswerError, ApiError
             As `request`.
         """
-        call = requests.Request("POST", self.origin + self.own_path(path), auth=_Form(fields))
-        return self._try(call, (200,), None)
+        request = requests.Request("POST", self.origin + self.own_path(path), auth=_Form(fields))
+        return self._try(_Call(request))
 
     def own_path(self, url: str) -> str:
         """Return the path of a URL that the server handed out, if it is this org's own.
@@ -199,16 +233,24 @@ class Wire:
                 self._token = self._renew()
             return None if self._token is expired else self._token
 
-    def _try(
-        self, call: requests.Request, expect: tuple[int, ...], patience: float | None
-    ) -> Answer:
-        """Send the call; a GET again after trouble on the way."""
-        read = call.method == "GET"
-        tries = _TRIES if read and patience is None else 1
-        for attempt in range(1, tries + 1):
-            self._gate.enter(read=read, patience=patience)
+    def _signed(self, call: _Call, auth_header: str) -> Answer:
+        """Send the call with the token; anew with a fresh one."""
+        for token in self._tokens(call.request.method):
+            call.request.auth = _Signature(auth_header, token)
             try:
-                answer = self._send(call, expect, patience)
+                return self._try(call)
+            except AuthenticationError as error:
+                refused = error
+        raise refused.with_advice(self._sign_in)
+
+    def _try(self, call: _Call) -> Answer:
+        """Send the call; a GET again after trouble on the way, if nothing is written of it."""
+        read = call.request.method == "GET"
+        tries = _TRIES if read and call.patience is None and call.write is None else 1
+        for attempt in range(1, tries + 1):
+            self._gate.enter(read=read, patience=call.patience)
+            try:
+                answer = self._send(call)
             except BulkError as failure:
                 error = failure
             else:
@@ -219,42 +261,53 @@ class Wire:
                 break
         raise error
 
-    def _send(
-        self, call: requests.Request, expect: tuple[int, ...], patience: float | None
-    ) -> Answer:
-        size = len(call.data) if call.data else 0
-        connect, read = _CONNECT_SECONDS, _READ_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
-        if patience is not None:
-            connect, read = min(connect, patience), patience
+    def _send(self, call: _Call) -> Answer:
         started = time.perf_counter()
-        failure: BaseException | None = None
+        body = io.BytesIO()
+        with self._told(lambda: self._opened(call)) as response:
+            head = Answer(response.status_code, response.headers, b"")
+            write: Write = body.write
+            if call.write and head.status in call.expect:
+                head.csv()  # a login page is not written
+                write = call.write
+            pieces = _unpacked(response.raw)
+            while piece := self._told(lambda: next(pieces, b"")):
+                write(piece)  # what goes wrong here is no matter of the line
+        log.debug(
+            "%s %s -> %d in %.0f ms",
+            call.request.method,
+            urlsplit(call.request.url).path,
+            head.status,
+            1000 * (time.perf_counter() - started),
+        )
+        answer = replace(head, body=body.getvalue())
+        if answer.status in call.expect:
+            return answer
+        raise refusal(answer, self.clock.time())
+
+    def _opened(self, call: _Call) -> requests.Response:
+        """Send the call and return its answer, the body still to be read."""
+        size = len(call.request.data) if call.request.data else 0
+        connect, read = _CONNECT_SECONDS, _READ_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
+        if call.patience is not None:
+            connect, read = min(connect, call.patience), call.patience
+        # Proxies and CA bundles of the environment count; the netrc does not, as auth is given.
+        request = self._session.prepare_request(call.request)
+        settings = self._session.merge_environment_settings(request.url or "", {}, True, None, None)
+        return self._session.send(
+            request, allow_redirects=False, timeout=(connect, read), **settings
+        )
+
+    def _told(self, step: Callable[[], T]) -> T:
+        """Return what a step on the line gives; tell its trouble in words of our own."""
+        failure: BaseException
         try:
-            # Proxies and CA bundles of the environment count; the netrc does not, as auth is given.
-            request = self._session.prepare_request(call)
-            settings = self._session.merge_environment_settings(
-                request.url or "", {}, True, None, None
-            )
-            response = self._session.send(
-                request, allow_redirects=False, timeout=(connect, read), **settings
-            )
-            with response:
-                answer = Answer(response.status_code, response.headers, _body(response.raw))
+            return step()
         except KeyboardInterrupt:
             failure = KeyboardInterrupt()
         except _BROKEN as error:
             failure = UnreachableError(f"No answer from {self.origin}: {_reason(error)}")
-        if failure:  # raised here, so that no frame of the traceback holds the token
-            raise failure
-        log.debug(
-            "%s %s -> %d in %.0f ms",
-            call.method,
-            urlsplit(call.url).path,
-            answer.status,
-            1000 * (time.perf_counter() - started),
-        )
-        if answer.status in expect:
-            return answer
-        raise refusal(answer, self.clock.time())
+        raise failure  # here, so that no frame of the traceback holds the token
 
 
 class _Signature(requests.auth.AuthBase):
@@ -338,6 +391,7 @@ class WSGIAdapter(BaseAdapter):
         response.raw = urllib3.HTTPResponse(
             io.BytesIO(content),
             headers=started["headers"],
+            status=started["status"],
             preload_content=False,
             decode_content=False,
         )
@@ -347,20 +401,34 @@ class WSGIAdapter(BaseAdapter):
         """Nothing is held open."""
 
 
-def _body(raw: urllib3.BaseHTTPResponse) -> bytes:
-    """Return the body of an answer, unpacked; all of it or an error."""
-    packed = raw.headers.get("Content-Encoding", "").lower() == "gzip"
-    source = gzip.GzipFile(fileobj=raw, mode="rb") if packed else raw
-    body = io.BytesIO()
-    while piece := source.read(_PIECE_BYTES):
-        body.write(piece)
-        if body.tell() > max(_BOMB_BYTES, _BOMB_RATIO * raw.tell()):
-            raise UnexpectedAnswerError(
-                f"The answer unpacks to more than {body.tell():,} bytes out of {raw.tell():,}: no "
-                "data are like that, so it was not read on. Check what stands between you and "
-                "Salesforce"
-            )
-    return body.getvalue()
+def _unpacked(raw: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield a body in pieces of bounded size; urllib3 takes half a gzip stream for a whole one."""
+    pieces = raw.stream(_PIECE_BYTES, decode_content=False)
+    if raw.headers.get("Content-Encoding", "").lower() not in ("gzip", "x-gzip"):
+        yield from pieces
+        return
+    unpacker = zlib.decompressobj(_GZIP)
+    came = gave = 0
+    for piece in pieces:
+        came += len(piece)
+        full = True
+        while piece or full:  # what is unpacked already may fill more than one piece
+            if piece and unpacker.eof:  # a gzip stream may have several members
+                unpacker = zlib.decompressobj(_GZIP)
+            plain = unpacker.decompress(piece, _PIECE_BYTES)
+            piece = unpacker.unconsumed_tail or unpacker.unused_data
+            full = len(plain) == _PIECE_BYTES
+            gave += len(plain)
+            if gave > max(_BOMB_BYTES, _BOMB_RATIO * came):
+                raise UnexpectedAnswerError(
+                    f"The answer unpacks to more than {gave:,} bytes out of {came:,}: no data are "
+                    "like that, so it was not read on. Check what stands between you and Salesforce"
+                )
+            if plain:
+                yield plain
+    # A 201 or a 204 may say gzip, and have nothing to unpack.
+    if not unpacker.eof and (came or raw.status == 200):
+        raise zlib.error("the gzip stream was cut")
 
 
 def _reason(error: Exception) -> str:

@@ -199,6 +199,26 @@ def test_a_query_is_cut_into_chunks(org, insert, marker):
     assert len(job.results()) == 2
 
 
+WAYS = {
+    "2.0": {},
+    "paged": {"page_rows": 1},
+    "sliced": {"slices": "CreatedDate"},
+    "1.0": {"api": "1.0"},
+    "chunked": {"api": "1.0", "pk_chunking": True},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_result_is_whole_and_typed_whichever_way_it_comes(org, insert, marker, way):
+    insert("2.0", f"way {way}")
+    soql = f"SELECT Id, Name, CreatedDate FROM Account WHERE Name LIKE '{marker} way {way}%'"
+
+    frame = org.query(soql, **WAYS[way]).wait(LONGEST).frame()
+
+    assert sorted(frame["Name"]) == [f"{marker} way {way} 2", f"{marker} way {way} é"]
+    assert str(frame["CreatedDate"].dtype) == "datetime64[us, UTC]"
+
+
 def test_the_pages_of_a_result_are_told(org, insert, marker):
     insert("2.0", "pages")
     job = query(org, f"SELECT Name FROM Account WHERE Name LIKE '{marker} pages%'")

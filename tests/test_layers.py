@@ -13,22 +13,14 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up. A unit (a file or folder of bulknb) imports from its own layer and below.
 LAYERS = (
-    {"errors", "_jobinfo", "_xml", "_html"},
-    {"_wire", "_csv", "_auth", "_oauth", "_answer", "_gate", "_origin"},
+    {"errors", "_jobinfo", "_xml", "_html", "soql", "_selection"},
+    {"_wire", "_answer", "_gate", "_origin", "_csv", "_auth", "_oauth", "_pages", "_typed"},
     {"_jobs"},
     {"_frames"},
     {"_history", "_ledger"},
-    {
-        "_load",
-        "_load_card",
-        "_query",
-        "_check",
-        "_explain",
-        "_reconcile",
-        "_watch",
-        "_lists",
-        "_stuck",
-    },
+    {"_load", "_load_card", "_check", "_explain", "_reconcile", "_watch", "_lists", "_stuck"}
+    | {"_query", "_query_card", "_query_plan", "_query_slices", "_query_types"}
+    | {"_files", "_background"},
     {"_listing", "_about"},
     {"_org"},
     {"_connect", "_live_jobs"},

@@ -13,7 +13,7 @@ from bulknb import BatchInfo, JobInfo, _csv
 from bulknb._about import Allowance, allowances_of
 from bulknb._answer import refusal
 from bulknb._jobs import batch_results
-from bulknb._jobs.query import page_locators
+from bulknb._jobs.query import page_links
 from bulknb._wire import Answer
 from bulknb.errors import (
     ApiError,
@@ -80,8 +80,9 @@ def reads_results(path: Path) -> None:
 
 
 def reads_pages(path: Path) -> None:
-    locators, following = page_locators(json.loads(path.read_text()))
-    assert (locators, following) == (["aBcDeFg4N", "HiJkLmN4N"], "YcApWm4N")
+    links, following = page_links(json.loads(path.read_text()))
+    assert [link["locator"] for link in links] == ["aBcDeFg4N", "HiJkLmN4N"]
+    assert following == "YcApWm4N"
 
 
 def reads_event(path: Path) -> None:

@@ -124,9 +124,11 @@ def test_no_artifact_holds_the_token(sandbox, tmp_path: Path, caplog):
     load.history.to_csv(tmp_path / "history.csv")
     org.jobs().frame.to_pickle(tmp_path / "jobs.pickle")
     (tmp_path / "info.pickle").write_bytes(pickle.dumps(job.info))
-    texts = [repr(it) for it in (org, load, job, panel, org.jobs(), refused.value, job.info)]
-    texts += [it._repr_html_() for it in (org, load, job, org.jobs())]
-    texts += [str(vars(it)) for it in (org, load, job, panel)]
+    query = org.query("SELECT Id FROM Contact").wait()
+    seen = (org, load, query, job)
+    texts = [repr(it) for it in (*seen, panel, org.jobs(), refused.value, job.info)]
+    texts += [it._repr_html_() for it in (*seen, org.jobs())]
+    texts += [str(vars(it)) for it in (*seen, panel)]
     state = ipywidgets.Widget.get_manager_state(widgets=None)
     (tmp_path / "texts").write_text(
         "\n".join([*texts, json.dumps(state), caplog.text]), encoding="utf-8"

@@ -6,30 +6,35 @@ from collections.abc import Mapping
 
 from .._jobinfo import JobInfo
 from .._wire import Wire
-from ..errors import InputError, NotFoundError
+from ..errors import NotFoundError
 from . import ids
 from .base import Job, poll_seconds
 from .batches import Batches
 from .classic import ClassicJob
+from .classic_query import ClassicQueryJob
 from .confirm import confirmed, is_production, production_name
 from .ingest import BigObjectJob, IngestJob
-from .properties import PK_CHUNKING, PkChunking, pk_chunking_header
+from .properties import PK_CHUNKING, PkChunking, check_api, pk_chunking_header
 from .query import QueryJob
 
 __all__ = [
+    "QUERY_JOBS",
     "Batches",
     "BigObjectJob",
     "ClassicJob",
+    "ClassicQueryJob",
     "IngestJob",
     "Job",
     "PkChunking",
     "QueryJob",
     "UnknownJob",
+    "check_api",
     "confirmed",
     "create_job",
     "find_job",
     "is_production",
     "job_from_info",
+    "pk_chunking_header",
     "poll_seconds",
     "production_name",
 ]
@@ -50,6 +55,13 @@ _DIALECTS: dict[str, type[Job]] = {
 }
 
 
+#: API -> the job that answers a query as one result.
+QUERY_JOBS: dict[str, type[QueryJob | ClassicQueryJob]] = {
+    "1.0": ClassicQueryJob,
+    "2.0": QueryJob,
+}
+
+
 def job_from_info(wire: Wire, info: JobInfo) -> Job:
     """Return the job of the dialect that its info names; of an unknown one a job to read only."""
     return _DIALECTS.get(info.job_type or "", UnknownJob)(wire, info)
@@ -67,17 +79,12 @@ def create_job(
 ) -> Job:
     """Create a job in the dialect that its operation needs; see ``Org.create_job``."""
     operation = {**given, **(unchecked or {})}.get("operation")
-    if api not in ("1.0", "2.0"):
-        raise InputError('api is "1.0" or "2.0"')
-    if api == "2.0" and pk_chunking:
-        raise InputError(
-            "PK chunking is of 1.0 jobs: 2.0 cuts its queries itself. Leave it out, or "
-            'create_job(…, api="1.0")'
-        )
+    check_api(api)
+    chunking = pk_chunking_header(pk_chunking, api)
     if str(operation).lower() == "harddelete":
         confirmed(wire, "hardDelete", 1, confirm)
     if api == "1.0":
-        chunked = {PK_CHUNKING: pk_chunking_header(pk_chunking)} if pk_chunking else {}
+        chunked = {PK_CHUNKING: chunking} if chunking else {}
         return ClassicJob.create(
             wire, given, unchecked=unchecked, headers={**(headers or {}), **chunked}
         )

@@ -403,17 +403,25 @@ class Job:
         params: Mapping[str, str] | None = None,
         expect: tuple[int, ...] = (200,),
     ) -> Answer:
-        """Send one request about this job, in the version that made it (query results need it)."""
-        version = self.info.api_version or self._wire.api_version
+        """Send one request about this job."""
         return self._wire.request(
             method,
-            f"{self.path.format(version=version)}/{self.id}{tail}",
+            self._path_of(tail),
             body=body,
             content_type=content_type or (self._document_type() if typed else None),
             auth_header=self.auth_header,
             params=params,
             expect=expect,
         )
+
+    @property
+    def _version(self) -> str:
+        """The version that made the job: query results need it."""
+        return self.info.api_version or self._wire.api_version
+
+    def _path_of(self, tail: str) -> str:
+        """Return the path of something of this job, or of the job itself."""
+        return f"{self.path.format(version=self._version)}/{self.id}{tail}"
 
     @classmethod
     def _document_type(cls) -> str:

@@ -130,15 +130,17 @@ class ClassicJob(Job):
 
     def batches(self) -> Batches:
         """Return the job's batches as the server lists them: a sequence, with a typed ``frame``."""
-        answer = self._request("GET", "/batch")
-        # Batches answer in the job's own format, whatever the request's was.
-        if answer.content_type == "application/json":
-            found = [BatchInfo.from_dict(raw) for raw in answer.json().get("batchInfo", [])]
-        else:
-            found = BatchInfo.list_from_xml(answer.body)
+        found = self._listed()
         if self.operation in _QUERIES and any(batch.state == "NotProcessed" for batch in found):
             self.refresh()  # an abort leaves such batches, and so does PK chunking
         return Batches(self.info, found)
+
+    def _listed(self) -> list[BatchInfo]:
+        answer = self._request("GET", "/batch")
+        # Batches answer in the job's own format, whatever the request's was.
+        if answer.content_type == "application/json":
+            return [BatchInfo.from_dict(raw) for raw in answer.json().get("batchInfo", [])]
+        return BatchInfo.list_from_xml(answer.body)
 
     def batch(self, batch_id: str) -> BatchInfo:
         """Return one batch, as the server says it is now."""

@@ -24,6 +24,18 @@ _LARGEST_CHUNK = 250_000
 PkChunking = bool | Mapping[str, str | int]
 
 
+def check_api(api: str) -> None:
+    """Return if there is such a Bulk API.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if api not in ("1.0", "2.0"):
+        raise InputError('api is "1.0" or "2.0"')
+
+
 def check(given: Mapping[str, str], known: Known, kind: str) -> None:
     """Return if every property is one of that kind of job, with a value that it may have.
 
@@ -69,16 +81,25 @@ def check_headers(given: Mapping[str, str], known: Known, kind: str) -> None:
             raise InputError(f"{name} is one line of plain ASCII")
 
 
-def pk_chunking_header(wanted: PkChunking) -> str:
+def pk_chunking_header(wanted: PkChunking, api: str) -> str:
     """Return the header value for ``True`` or for options such as ``{"chunkSize": 50_000}``.
+
+    It is "" where no chunking is wanted.
 
     Raises
     ------
     InputError
-        An option, or its value, is none of "PK Chunking Header".
+        It is of 1.0 alone; or an option, or its value, is none of "PK Chunking Header".
     """
-    if isinstance(wanted, bool):
-        return str(wanted).lower()
+    if not wanted:
+        return ""
+    if api != "1.0":
+        raise InputError(
+            "PK chunking is of Bulk API 1.0: 2.0 cuts its queries itself. Leave it out, or pass "
+            'api="1.0"'
+        )
+    if wanted is True:
+        return "true"
     options = dict.fromkeys(("chunkSize", "parent", "startRow"), ())
     for name, value in wanted.items():
         if name not in options:
@@ -93,7 +114,7 @@ def pk_chunking_header(wanted: PkChunking) -> str:
         raise InputError(f"chunkSize is a number from 1 to {_LARGEST_CHUNK:,}")
     if start := wanted.get("startRow"):
         ids.checked(str(start), "", "startRow")
-    return "; ".join(f"{name}={value}" for name, value in wanted.items()) or "true"
+    return "; ".join(f"{name}={value}" for name, value in wanted.items())
 
 
 def _check_value(name: str, value: str, values: tuple[str, ...]) -> None:

@@ -1,22 +1,29 @@
-"""Bulk API 2.0 query: pages of results by locator.
+"""Bulk API 2.0 query: pages of results, by locator or side by side.
 
-Source: Bulk API 2.0 Developer Guide, "Create a Query Job", "Get Results for a Query Job",
-"Abort a Query Job".
+Source: Bulk API 2.0 Developer Guide, "Create a Query Job", "Get Results for a Query Job", "Get
+Parallel Results for a Query Job", "Abort a Query Job".
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 import pyarrow as pa
 
-from .. import _csv
+from .._jobinfo import JobInfo
+from .._pages import Address, Page, PageStore, in_turn, side_by_side
+from .._typed import Types
+from .._wire import Wire
 from ..errors import (
     InputError,
     JobFailedError,
+    NotAllowedError,
+    NotFoundError,
     ReconcileError,
     StillRunningError,
     UnexpectedAnswerError,
@@ -24,7 +31,13 @@ from ..errors import (
 from .base import NO_BATCHES, Job
 from .properties import DELIMITERS, LINE_ENDINGS, Known
 
-_FIRST_WITH_PAGES = 58.0
+#: The first version that says where several pages are.
+_PARALLEL_SINCE = 58.0
+#: Rows of a page. Salesforce does not say how many it gives without being asked.
+PAGE_ROWS = 50_000
+
+_LOOKS = 5
+_LOOK_SECONDS = 1.0
 
 
 class QueryJob(Job):
@@ -44,13 +57,31 @@ class QueryJob(Job):
         "close": "A query job cannot be closed: it starts closed. To stop it, call abort()",
     }
 
-    def pages(self, rows: int | None = None) -> Iterator[pa.Table]:
-        """Yield the results page by page, as text columns.
+    def __init__(self, wire: Wire, info: JobInfo, *, soql: str = "", chunking: str = "") -> None:
+        super().__init__(wire, info)
 
-        Parameters
-        ----------
-        rows : int, optional
-            The most rows of a page (``maxRecords``); without it the server chooses.
+    @classmethod
+    def begin(
+        cls, wire: Wire, *, object: str, operation: str, soql: str, chunking: str
+    ) -> QueryJob:
+        """Create the job; it starts at once."""
+        return cls.create(wire, {"operation": operation, "query": soql})
+
+    def settle(self) -> bool:
+        """Ask how the job is, and return whether it has ended."""
+        return self.done or self.refresh().done
+
+    def fetch(
+        self,
+        folder: Path,
+        *,
+        types: Types,
+        page_rows: int | None = None,
+        durable: bool = False,
+    ) -> Iterator[Page]:
+        """Yield the pages of the result in order, each kept in a folder as it comes.
+
+        With ``page_rows`` one comes after the other, none larger; else several at a time.
 
         Raises
         ------
@@ -59,30 +90,34 @@ class QueryJob(Job):
         JobFailedError
             It ended in Failed or Aborted.
         ReconcileError
-            A page holds another number of rows than the server says.
+            A page, or all of them, hold another number of rows than the server says.
         """
         self._demand_results()
-        size = {"maxRecords": str(rows)} if rows else {}
-        seen = {""}
-        locator = ""
-        while True:
-            params = {**size, **({"locator": locator} if locator else {})}
-            answer = self._request("GET", "/results", params=params)
-            page = _csv.decode(answer.csv(), self.info.column_delimiter or "COMMA")
-            said = answer.headers.get("Sforce-NumberOfRecords", "")
-            if said != str(len(page)):
-                raise ReconcileError(
-                    f"A page of job {self.id} holds {len(page):,} rows, "
-                    f"the server says {said or 'nothing'}"
-                )
+        store = PageStore(
+            self._wire,
+            folder,
+            job=self.id,
+            types=types,
+            delimiter=self.info.column_delimiter or "COMMA",
+            durable=durable,
+        )
+        rows = 0
+        for page in self._pages(store, page_rows):
+            rows += page.rows
             yield page
-            # The last page has the literal text "null" for a locator.
-            locator = answer.headers.get("Sforce-Locator", "null")
-            if locator in ("null", ""):
-                return
-            if locator in seen:
-                raise UnexpectedAnswerError(f"The pages of job {self.id} run in a circle")
-            seen.add(locator)
+        self._demand_count(rows)
+
+    def pages(self, rows: int | None = None) -> Iterator[pa.Table]:
+        """Yield the results page by page, as text columns: what `results` joins.
+
+        Parameters
+        ----------
+        rows : int, optional
+            The most rows of a page; without it the server chooses.
+        """
+        with tempfile.TemporaryDirectory(prefix="bulknb-") as folder:
+            for page in self.fetch(Path(folder), types=None, page_rows=rows):
+                yield page.table()
 
     def results(self) -> pd.DataFrame:
         """Return all rows of the query, as the text that the server sent.
@@ -96,20 +131,13 @@ class QueryJob(Job):
         ReconcileError
             The pages do not add up to the job's count of records.
         """
-        table = pa.concat_tables(self.pages())
-        expected = self.info.number_records_processed
-        if expected is not None and expected != len(table):
-            raise ReconcileError(
-                f"Job {self.id} found {expected:,} records, its pages hold {len(table):,}"
-            )
-        frame: pd.DataFrame = table.to_pandas()
+        frame: pd.DataFrame = pa.concat_tables(self.pages()).to_pandas()
         return frame
 
     def result_pages(self) -> list[str]:
-        """Return the locators of the result's pages, "" for the first, to be read side by side.
+        """Return the locators of the result's pages, to be read side by side.
 
-        Each call for them names up to five. Needs API version 58.0 ("Get Results for a Query Job
-        in Parallel").
+        Each call for them names up to five. Needs API version 58.0.
 
         Raises
         ------
@@ -117,25 +145,65 @@ class QueryJob(Job):
             The job is not done.
         JobFailedError
             It ended in Failed or Aborted.
+        ReconcileError
+            The pages run in a circle.
         """
-        version = self.info.api_version or self._wire.api_version
-        if float(version) < _FIRST_WITH_PAGES:
+        if not self._tells_pages:
             raise InputError(
-                f"This job is of API version {version}, and only from {_FIRST_WITH_PAGES} on tells "
-                "its pages: pages() reads one after the other"
+                f"This job is of API version {self._version}, and only from {_PARALLEL_SINCE} on "
+                "tells its pages: pages() reads one after the other"
             )
         self._demand_results()
-        found: dict[str, None] = {}
-        following: str | None = ""
-        while following is not None:
-            params = {"locator": following} if following else {}
-            answer = self._request("GET", "/resultPages", params=params)
-            known = len(found)
-            locators, following = page_locators(answer.json())
-            found |= dict.fromkeys(locators)
-            if known == len(found):
-                raise UnexpectedAnswerError(f"The pages of job {self.id} run in a circle")
-        return list(found)
+        addresses = self._all_addresses(*self._addresses())
+        return [address.params.get("locator", "") for address in addresses]
+
+    def _pages(self, store: PageStore, page_rows: int | None) -> Iterator[Page]:
+        # Asking where several pages are is a call more, worth it only if there are several.
+        many = (self.info.number_records_processed or 0) > PAGE_ROWS
+        if page_rows is None and many and self._tells_pages:
+            try:
+                first, more = self._addresses()
+            except (NotFoundError, NotAllowedError, UnexpectedAnswerError):
+                pass  # an org may not have it
+            else:
+                return side_by_side(store.fetch, self._all_addresses(first, more))
+        size = page_rows or PAGE_ROWS
+        return in_turn(store.fetch, lambda locator: self._address(locator, size))
+
+    @property
+    def _tells_pages(self) -> bool:
+        return float(self._version) >= _PARALLEL_SINCE
+
+    def _address(self, locator: str, page_rows: int) -> Address:
+        params = {"maxRecords": str(page_rows)}
+        return self._page(params | ({"locator": locator} if locator else {}))
+
+    def _page(self, params: Mapping[str, str]) -> Address:
+        return Address(self._path_of("/results"), params)
+
+    def _all_addresses(self, first: list[Address], more: str) -> Iterator[Address]:
+        seen = set()
+        addresses, locator = first, more
+        while True:
+            for address in addresses:
+                if address.key in seen:
+                    raise ReconcileError(f"The pages of job {self.id} run in a circle")
+                seen.add(address.key)
+                yield address
+            if not locator:
+                return
+            addresses, locator = self._addresses(locator)
+            if not addresses:
+                raise ReconcileError(f"Job {self.id} promises more pages and names none")
+
+    def _addresses(self, locator: str = "") -> tuple[list[Address], str]:
+        """Return where some pages are, and the locator of the rest."""
+        params = {"locator": locator} if locator else None
+        answer = self._request("GET", "/resultPages", params=params).fields("resultPages")
+        links, more = page_links(answer)
+        if not links and not locator:
+            raise UnexpectedAnswerError(f"Job {self.id} does not say where its pages are")
+        return [self._page(link) for link in links], more
 
     def _demand_results(self) -> None:
         if not self.done:
@@ -144,19 +212,50 @@ class QueryJob(Job):
             raise StillRunningError(f"Job {self.id} is {self.state}: wait() for it first")
         if self.state != "JobComplete":
             reason = self.info.error_message or "the server gives no reason"
-            raise JobFailedError(f"Job {self.id} is {self.state}: {reason}")
+            raise JobFailedError(f"Job {self.id} is {self.state}: {reason}{too_slow(reason)}")
+        if self.info.number_records_processed is None:
+            self.refresh()  # the answer to another request, or a list, which have no counts
+
+    def _demand_count(self, rows: int) -> None:
+        """Compare with the job's own count, which may lag behind its end."""
+        for _ in range(_LOOKS):
+            if self.info.number_records_processed == rows:
+                return
+            self._wire.clock.sleep(_LOOK_SECONDS)
+            self.refresh()
+        expected = self.info.number_records_processed
+        said = "an unknown number of" if expected is None else f"{expected:,}"
+        raise ReconcileError(f"Job {self.id} found {said} records, its pages hold {rows:,}")
 
 
-def page_locators(answer: Mapping[str, Any]) -> tuple[list[str], str | None]:
-    """Return the locators that one answer names, and where the next one starts, if there is one.
+def too_slow(reason: str) -> str:
+    """Return what to do about a query that took too long; nothing if the reason is another."""
+    if not any(word in reason for word in ("TIMEOUT", "Retried more")):
+        return ""
+    return (
+        '. The query is too slow as one: slices="CreatedDate" makes several jobs of it, '
+        'or api="1.0", pk_chunking=True has Salesforce cut it by Id'
+    )
 
-    The guide and its examples differ in the names of the keys.
+
+def page_links(answer: Mapping[str, Any]) -> tuple[list[dict[str, str]], str]:
+    """Return what to ask for each page that one answer names, and the locator of the rest, or "".
+
+    The guide's tables, its text and its examples spell the keys in different ways, and its links
+    may lack the front of the path: what they ask for is the page.
+
+    Raises
+    ------
+    UnexpectedAnswerError
+        A page has no link.
     """
-    urls = [link.get("resultUrl") or link.get("resultLink") for link in answer["resultPages"]]
+    links = [page.get("resultUrl") or page.get("resultLink") for page in answer["resultPages"]]
+    if not all(links):
+        raise UnexpectedAnswerError("The answer names a page of the result and not where it is")
     more = answer.get("nextRecordsUrl") or answer.get("nextRecordUrl")
-    return [_locator(url) for url in urls], _locator(more) if more else None
+    following = "" if answer.get("done") else _asks(more).get("locator", "")
+    return [_asks(link) for link in links], following
 
 
-def _locator(url: str | None) -> str:
-    """Return the locator in a URL: nothing else of what the server hands out is used."""
-    return parse_qs(urlsplit(url or "").query).get("locator", [""])[0]
+def _asks(url: str | None) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url or "").query))

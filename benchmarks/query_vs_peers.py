@@ -1,0 +1,121 @@
+"""A query's result as a typed frame: bulknb against other clients, side by side.
+
+    python benchmarks/query_vs_peers.py                      100,000 rows, 5 rounds
+    python benchmarks/query_vs_peers.py --rows 1000000
+    python benchmarks/query_vs_peers.py --parquet            memory from 1 to 10 million rows
+
+Each contestant runs in a process of its own against one stub whose answers are computed before;
+rounds are interleaved. Medians are printed, with the least and the most, and ratios to bulknb.
+Peers are looked for in `.venv-interop`, which `make interop` makes, and beside bulknb; who is not
+installed is left out with a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from query_contestants import CONTESTANTS
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".venv-interop"
+OURS = ("bulknb", "bulknb-in-turn", "arrow-alone")
+#: These run once, and not with a million rows: they would need minutes.
+SLOW = ("salesforce-bulk", "aio-sf")
+MILLION = 1_000_000
+
+
+@contextmanager
+def stub(rows: int) -> Iterator[str]:
+    """Run the stub and give its URL."""
+    command = [sys.executable, str(HERE / "query_stub.py"), str(rows)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def run(name: str, url: str, peers: Path) -> dict[str, object]:
+    """Run a contestant and return what it measured."""
+    # The contestants' own bulknb is the one beside this file.
+    own = [HERE.parent] if name.startswith(OURS) else peers.glob("lib/python*/site-packages")
+    done = subprocess.run(
+        [sys.executable, str(HERE / "query_contestants.py"), name, url],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, own))},
+        check=False,
+    )
+    if done.returncode:
+        return {"missing": (done.stderr.strip().splitlines() or ["it failed"])[-1]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare(rows: int, rounds: int, peers: Path) -> None:
+    """Print a line for each contestant."""
+    names = [name for name in CONTESTANTS if name != "bulknb-to-parquet"]
+    names = [name for name in names if rows < MILLION or name not in SLOW]
+    runs: dict[str, list[dict[str, object]]] = {name: [] for name in names}
+    with stub(rows) as url:
+        for number in range(rounds):
+            for name in [name for name in runs if number == 0 or name not in SLOW]:
+                measured = run(name, url, peers)
+                if "missing" in measured:
+                    print(f"{name}: left out, {measured['missing']}")
+                    del runs[name]
+                else:
+                    runs[name].append(measured)
+    print(f"{rows:,} rows x 10 columns to a typed frame, {rounds} rounds")
+    print(f"{'':28}{'wall s':>8} {'(least-most)':>14}{'ratio':>7}{'CPU s':>8}{'peak MB':>9}")
+    ours = _median(runs["bulknb"], "wall")
+    for name, measured in runs.items():
+        walls = [one["wall"] for one in measured]
+        wall = statistics.median(walls)
+        wrong = "" if measured[0]["sum"] == runs["bulknb"][0]["sum"] else "  differs in its values"
+        print(
+            f"{name:28}{wall:8.2f} {f'({min(walls):.2f}-{max(walls):.2f})':>14}{wall / ours:7.1f}"
+            f"{_median(measured, 'cpu'):8.2f}{_median(measured, 'peak'):9,.0f}{wrong}"
+        )
+    size = _median(runs["bulknb"], "size")
+    print(f"bulknb's peak is {_median(runs['bulknb'], 'peak') / size:.2f} times its frame")
+
+
+def parquet(rounds: int, peers: Path) -> None:
+    """Print the peak memory of `Query.to_parquet` for growing results."""
+    for rows in (MILLION, 3 * MILLION, 10 * MILLION):
+        with stub(rows) as url:
+            measured = [run("bulknb-to-parquet", url, peers) for _ in range(rounds)]
+        print(
+            f"to_parquet {rows:>10,} rows {_median(measured, 'wall'):7.1f} s"
+            f" {_median(measured, 'cpu'):7.1f} s CPU {_median(measured, 'peak'):6,.0f} MB peak"
+        )
+
+
+def _median(runs: list[dict[str, object]], what: str) -> float:
+    return statistics.median(float(one[what]) for one in runs)
+
+
+def main() -> None:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--parquet", action="store_true")
+    parser.add_argument("--peers", type=Path, default=PEERS, help="their environment")
+    options = parser.parse_args()
+    if options.parquet:
+        parquet(options.rounds, options.peers)
+    else:
+        compare(options.rows, options.rounds, options.peers)
+
+
+if __name__ == "__main__":
+    main()
