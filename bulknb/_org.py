@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -20,6 +20,9 @@ from ._query import Query
 from ._query_plan import Plan, plan
 from ._query_slices import Slices
 from ._wire import Clock, Wire
+
+if TYPE_CHECKING:
+    from .widgets import JobBoard
 
 __all__ = ["Org"]
 
@@ -324,6 +327,12 @@ class Org:
             pk_chunking=pk_chunking,
             times=times,
         )
+
+    def board(self) -> JobBoard:
+        """Return a live board of all jobs of the org, for a notebook; see `widgets.JobBoard`."""
+        from .widgets import JobBoard
+
+        return JobBoard(self)
 
     def describe(self, object: str) -> dict[str, Any]:
         """Return Salesforce's describe of an object: its fields and what may be done with it."""

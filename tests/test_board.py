@@ -60,6 +60,10 @@ def test_a_board_shows_every_job_of_the_org(board, jobs):
     assert {row[0] for row in board.grid.get_state("rows")["rows"]} == {job.id for job in jobs}
 
 
+def test_the_org_gives_its_board(org, jobs):
+    assert set(org.board().jobs.jobs) == {job.id for job in jobs}
+
+
 def test_a_look_costs_one_pass_over_the_lists_however_many_jobs_there_are(org, sandbox):
     def asked(jobs):
         for _ in range(jobs):
@@ -167,9 +171,19 @@ def test_what_keeps_the_server_from_being_asked_is_said(board, jobs, sandbox, wa
     assert "INVALID_SESSION_ID" in board.grid.trouble
 
 
-def test_a_board_reads_well_without_a_front_end(board, jobs):
+def test_a_board_reads_well_without_a_front_end_and_without_asking(board, jobs, sandbox):
+    before = len(sandbox.requests)
     assert "Jobs of" in repr(board)
     assert jobs[0].id in board._repr_html_()
+    assert len(sandbox.requests) == before
+
+
+def test_what_a_panel_learns_of_a_job_in_sight_is_on_the_board_too(board, jobs, sent, watch):
+    jobs[0].upload(b"Name\nAcme\n").close().wait()
+    board.jobs.jobs[jobs[0].id].refresh()
+    say(board, "sight", jobs)
+    watch.run_due()
+    assert [row[4] for row in sent if row[0] == jobs[0].id] == ["JobComplete"]
 
 
 def test_fifty_boards_leave_no_thread_behind(org, jobs):

@@ -79,8 +79,8 @@ def allowed(importer: str, scope: str, target: str) -> bool:
         return True  # what loads when first touched
     if target == "widgets" and function == "_ipython_display_":
         return True  # Jupyter asks a Job or Load for its panel
-    if target == "plots" and scope == "Jobs.plot":
-        return True  # the same as plots.processing_times(jobs.frame)
+    if (scope, target) in (("Jobs.plot", "plots"), ("Org.board", "widgets")):
+        return True  # short for plots.processing_times(jobs.frame) and widgets.JobBoard(org)
     if target == "sandbox":
         return importer == "cli"
     return LEVEL[target] <= LEVEL[importer]

@@ -131,7 +131,8 @@ class JobBoard:
 
     def _listed(self) -> Jobs:
         jobs = self.jobs.jobs.values()
-        return Jobs(sorted(jobs, key=lambda job: str(job.info.created_date), reverse=True))
+        newest = sorted(jobs, key=lambda job: str(job.info.created_date), reverse=True)
+        return Jobs(newest, times=False)
 
     def _ipython_display_(self) -> None:
         bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
@@ -148,7 +149,8 @@ class JobBoard:
             return
         self.grid.trouble = ""
         self.grid.status = f"as of {datetime.fromtimestamp(self._clock.time(), UTC):%H:%M:%S} UTC"
-        self.grid.patch(self._row(id) for id in jobs.changed)
+        # A job in sight may also have news from elsewhere, such as its panel.
+        self.grid.patch(self._row(id) for id in jobs.changed.union(jobs.in_sight))
 
     # What the user does
 
