@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields
-from itertools import chain, repeat
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -173,7 +173,7 @@ def _columns_of_records(cls: Class, records: Sequence[Record]) -> dict[str, list
     columns: dict[str, list[Any]] = {api: [] for api in _json_types(cls)}
     for start in range(0, len(records), _BLOCK):
         block = records[start : start + _BLOCK]
-        present = set(chain.from_iterable(block))
+        present = set[str]().union(*block)
         for api, values in columns.items():
             values += _values(block, api) if api in present else [None] * len(block)
     return columns

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from itertools import repeat
+from operator import contains
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -149,7 +151,19 @@ def _read(infos: object) -> pa.Table:
         given = list(given)
     texts = _json_objects(given)
     table = read_json(JobInfo, texts) if texts else None
-    return read_records(JobInfo, list(_records(given))) if table is None else table
+    if table is None:
+        table = read_records(JobInfo, given if _are_jobs(given) else list(_records(given)))
+    return table
+
+
+def _are_jobs(given: object) -> TypeGuard[list[dict[str, Any]]]:
+    """Tell whether it is a list of API objects throughout: what comes by the million."""
+    return (
+        isinstance(given, list)
+        and set(map(type, given)) == {dict}
+        and all(map(contains, given, repeat("id")))
+        and not any(map(contains, given, repeat("records")))
+    )
 
 
 def _json_objects(given: object) -> list[bytes] | None:
@@ -177,10 +191,7 @@ def _records(infos: object) -> Iterator[Mapping[str, Any]]:
         yield from _records_of_text(infos)
     elif isinstance(infos, Iterable):
         for info in infos:
-            if type(info) is dict and "id" in info and "records" not in info:
-                yield info  # what comes by the million
-            else:
-                yield from _records(info)
+            yield from _records(info)
     else:
         raise InputError(
             f"A {type(infos).__name__} is not a job: give JobInfos, dicts, JSON or XML"
