@@ -17,17 +17,21 @@ from ._jobs import Batches, Job
 from ._listing import Jobs
 from ._load import Load
 from ._org import Org
+from ._preflight import Check
 from ._query import Query
+from ._resume import Loads
 from .errors import BulkError
 
 __all__ = [
     "BatchInfo",
     "Batches",
     "BulkError",
+    "Check",
     "Job",
     "JobInfo",
     "Jobs",
     "Load",
+    "Loads",
     "Org",
     "Query",
     "connect",

@@ -1,85 +1,50 @@
-"""A frame -> chunks -> 2.0 jobs -> results -> the same frame with what became of each row.
+"""A frame -> parts -> jobs -> results -> the same frame with what became of each row.
 
-The protocol of a chunk: create a job, upload once, close. Before the close any doubt costs one job
-that never runs: it is aborted and another one made. The close is the commit: from then on the chunk
-belongs to that job, which is only asked. Rows are matched with their results by key, else by
-content, never by position, since the API gives results in no order.
+Here is what a user asks of a load; the order of the work is in `_work`, how rows get into the org
+and how trouble on the way is borne in `_sending`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
+import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from typing import Any
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from . import _check, _csv, _load_card
+from . import _load_card
 from ._explain import where_time_went
 from ._history import jobs_frame
-from ._jobs import IngestJob, poll_seconds
-from ._reconcile import (
-    OUTCOMES,
-    constant,
-    joined,
-    matched,
-    settled_results,
-    signing_columns,
+from ._jobs import Job, confirmed
+from ._ledger import Journal, Ledger
+from ._reconcile import OUTCOMES, joined
+from ._remedies import by_reason
+from ._retry import (
+    REPEATABLE,
+    Positions,
+    Which,
+    choose,
+    corrected,
+    folded,
+    keys_of,
+    look_up,
+    succeeded,
 )
+from ._rows import Order, Rows
+from ._sending.base import discard
+from ._sending.part import TAKEN_OVER, UNREACHABLE
+from ._source import Source
 from ._wire import Wire
-from .errors import (
-    AuthenticationError,
-    BulkError,
-    InvalidJobStateError,
-    JobFailedError,
-    LimitError,
-    ReconcileError,
-    ServerError,
-    StillRunningError,
-    UnreachableError,
-)
+from ._work import Progress, Work
+from .errors import BulkError, InputError, InvalidJobStateError, StillRunningError
 
 __all__ = ["Load", "Progress"]
 
 log = logging.getLogger("bulknb.load")
-
-#: 100 MB is the most that Salesforce advises: it grows by half in its base64.
-CHUNK_BYTES = 95_000_000
-
-_TRIES = 3
-_RETRY_SECONDS = 1.0
-_TRANSIENT = (UnreachableError, ServerError, LimitError)
-_SPENT = (*_TRANSIENT, AuthenticationError)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a load is, in rows, as the server said last."""
-
-    stage: str
-    total: int
-    sent: int
-    processed: int
-    failed: int
-
-
-@dataclass
-class _Part:
-    """Rows ``start`` to ``stop`` of the frame, and their job."""
-
-    start: int
-    stop: int
-    job: IngestJob | None = None
-    #: From its close on the part belongs to its job: its rows are never sent again.
-    closed: bool = False
-    outcomes: pa.Table | None = None
-
-    def __len__(self) -> int:
-        return self.stop - self.start
 
 
 #: Called on the load's own thread when something has changed.
@@ -87,10 +52,28 @@ Listener = Callable[["Load"], None]
 
 
 class Load:
-    """A frame on its way into the org, as one or more Bulk API 2.0 jobs.
+    """A frame on its way into the org, as one or more jobs.
 
     Made by ``org.load(...)``, which returns at once; the work is done on a thread of its own. A
-    script that ends before the load does should `wait` for it.
+    script that ends before the load does should `wait` for it; what it leaves, ``org.resume()``
+    brings to an end.
+
+    Parameters
+    ----------
+    wire : Wire
+        The way to the org.
+    data : DataFrame, Source, or what else `Source.of` takes, or None
+        The rows; None for a load that goes on without them.
+    name, operation : str
+        The object and what to do.
+    ledger : Ledger, optional
+        Where its steps are written down; by default the user's own.
+    resumes : Journal, optional
+        Of the load that this one goes on with.
+    parent : Load, optional
+        The load of which this one sends rows again.
+    **options
+        As ``org.load`` has them.
 
     Attributes
     ----------
@@ -101,37 +84,47 @@ class Load:
     def __init__(
         self,
         wire: Wire,
-        frame: pd.DataFrame,
+        data: Any,
         name: str,
         operation: str,
         *,
-        external_id: str | None = None,
-        tz: str | None = None,
-        nulls: _csv.Nulls = "keep",
-        chunk_bytes: int = CHUNK_BYTES,
+        ledger: Ledger | None = None,
+        resumes: Journal | None = None,
+        parent: Load | None = None,
+        **options: Any,
     ) -> None:
-        plan = _check.plan(wire, frame, name, operation, external_id)
+        self._order = order = Order(name, operation, **options)
+        self._parent = parent
+        #: Where the rows stand in the parent's frame.
+        self._at: Positions = np.arange(0)
+        #: Of a first load: who sends rows of it again.
+        self._again: Load | None = None
         self.object = name
         self.operation = operation
-        self.external_id = external_id
+        self.external_id = order.external_id
         self._wire = wire
-        self._source = frame.copy(deep=False)
-        self._key = plan.key
-        self._table = _csv.encode(frame, types=plan.types, tz=tz, nulls=nulls)
-        self._chunk_bytes = chunk_bytes
-        self._parts: list[_Part] = []
+        self._ledger = ledger or Ledger()
+        rows = None if data is None else Rows(wire, Source.of(data), order)
+        self._work = Work(wire, order, rows, tell=self._tell)
         self._stage = "sending"
-        self._error: Exception | None = None
         self._frame: pd.DataFrame | None = None
         self._started = self._stopped = wire.clock.monotonic()
         self._listeners: list[Listener] = []
         self._done = False
-        self._aborted = threading.Event()
         self._ended = threading.Event()
+        if resumes:
+            self._work.take_over(resumes)
 
     def start(self) -> Load:
-        """Begin to send; ``org.load`` does this."""
+        """Begin to send; ``org.load`` does this.
+
+        Raises
+        ------
+        LedgerError
+            The ledger cannot be written; nothing was sent.
+        """
         self._started = self._wire.clock.monotonic()
+        self._work.begin(self._ledger, self._parent._work.id if self._parent else None)
         threading.Thread(target=self._run, name="bulknb-load", daemon=True).start()
         return self
 
@@ -167,38 +160,61 @@ class Load:
             raise KeyboardInterrupt(f"Stopped waiting. {self._goes_on()}")
         if not ended:
             raise StillRunningError(f"After {timeout:g} s: {self._goes_on()}")
-        if self._error:
-            raise self._error
+        if self._work.error:
+            raise self._work.error
         return self
 
-    def abort(self) -> Load:
+    def abort(self, *, confirm: str | None = None) -> Load:
         """Abort: what is not sent stays here, and every unfinished job is aborted.
 
         Rows already written stay written: see ``committed`` and ``remaining`` after ``wait()``.
 
+        Parameters
+        ----------
+        confirm : str, optional
+            In a production org, its name and what is to be done: "Acme: abort 1 load".
+
         Raises
         ------
+        ConfirmationNeededError
+            It is a production org, and `confirm` is not what it takes; the message says what is.
         BulkError
             A job could not be aborted, and goes on; all others were. Call it again.
         """
-        self._aborted.set()
+        confirmed(self._wire, "abort", 1, confirm, noun="load")
+        return self._abort()
+
+    def _abort(self) -> Load:
+        """Abort, where a button has asked already."""
+        self._work.aborted.set()
         trouble = None
         for job in self.jobs:
             if not job.done:
                 try:
-                    job._abort()
+                    discard(job)
                 except InvalidJobStateError:
                     pass  # it ended just before
                 except BulkError as error:
                     trouble = error
         if trouble:
             raise trouble
+        if self._frame is not None:
+            self._conclude(self._frame)  # what the ledger still had to resume is given up
         return self
+
+    def __await__(self) -> Generator[Any, Any, Load]:
+        """Wait as `wait` does, without blocking other tasks."""
+        return asyncio.to_thread(self.wait).__await__()
 
     @property
     def done(self) -> bool:
         """Whether every row is accounted for, or the load ended with an error."""
         return self._done
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows are at hand; a load resumed without its frame only follows its jobs."""
+        return self._work.rows is not None
 
     @property
     def accounted(self) -> bool:
@@ -208,7 +224,7 @@ class Load:
     @property
     def error(self) -> Exception | None:
         """What `wait` raises once the load has ended, if anything."""
-        return self._error if self.done else None
+        return self._work.error if self.done else None
 
     @property
     def seconds(self) -> float:
@@ -217,21 +233,14 @@ class Load:
         return now - self._started
 
     @property
-    def jobs(self) -> list[IngestJob]:
-        """The jobs made so far."""
-        return [part.job for part in self._parts if part.job]
+    def jobs(self) -> list[Job]:
+        """The jobs that have rows of the load."""
+        return self._work.jobs
 
     @property
     def progress(self) -> Progress:
         """How far the load is by now; asks nothing of the server."""
-        infos = [job.info for job in self.jobs]
-        return Progress(
-            stage=self._stage,
-            total=len(self._table),
-            sent=sum(len(part) for part in self._parts if part.closed),
-            processed=sum(info.number_records_processed or 0 for info in infos),
-            failed=sum(info.number_records_failed or 0 for info in infos),
-        )
+        return self._work.progress(self._wire.paused or self._stage)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -243,8 +252,10 @@ class Load:
         """The frame that was loaded, on its own index, with what became of each row.
 
         Added columns: ``outcome`` (success, failed, unprocessed, not_sent or unknown), ``Id``,
-        ``created``, ``error_code``, ``error_message``, ``error_fields``, ``job_id``, and
-        ``ambiguous`` for rows that are equal to another one with another outcome.
+        ``created``, ``error_code``, ``error_message``, ``error_fields``, ``job_id``,
+        ``ambiguous`` for rows that are equal to another one with another outcome, and
+        ``unknown_reason`` for rows whose fate is unknown: allocation_exceeded, results_expired,
+        unmatched, aborted_in_flight, batch_failed, unreachable or taken_over.
 
         Raises
         ------
@@ -274,7 +285,7 @@ class Load:
     def counts(self) -> pd.Series:
         """Rows by outcome; they add up to ``sent``, the rows of the frame given."""
         counts = self.frame["outcome"].value_counts().reindex(list(OUTCOMES), fill_value=0)
-        return pd.concat([pd.Series({"sent": len(self._source)}), counts]).astype("int64")
+        return pd.concat([pd.Series({"sent": len(self.frame)}), counts]).astype("int64")
 
     def errors(self) -> pd.DataFrame:
         """Return the failed rows by reason, the most frequent first.
@@ -283,20 +294,129 @@ class Load:
         -------
         DataFrame
             One row per error code and fields: ``error_code``, ``error_fields``, ``rows``,
-            ``example_row`` (an index label), ``example_message``.
+            ``example_row`` (an index label), ``example_message``, ``transient`` (whether the rows
+            may pass if they are sent again as they are), ``remedy`` (what to do).
         """
-        failed = self.failed
-        failed = failed.assign(example_row=failed.index)
-        return (
-            failed.groupby(["error_code", "error_fields"], dropna=False, sort=False)
-            .agg(
-                rows=("outcome", "size"),
-                example_row=("example_row", "first"),
-                example_message=("error_message", "first"),
-            )
-            .sort_values("rows", ascending=False, kind="stable")
-            .reset_index()
+        return by_reason(self.failed)
+
+    def retry(
+        self,
+        which: Which | pd.DataFrame = "transient",
+        *,
+        key: str | None = None,
+        order_by: str | list[str] | None = None,
+        confirm: str | None = None,
+        **options: Any,
+    ) -> Load:
+        """Send rows again that are not in the org; what becomes of them goes into ``frame`` here.
+
+        Rows that were not processed or not sent are sent in any case. A row of unknown fate is
+        never just sent again: of an insert it is looked up by `key` first, of a delete by its Id;
+        without a `key` it stays unknown. An update or upsert names its record, and is repeated.
+
+        Parameters
+        ----------
+        which : {"transient", "all"} or DataFrame
+            Of the rows that failed, those that may pass unchanged, such as after a lock; or all; or
+            those that a frame has in a corrected form, under the labels of ``frame``.
+        key : str, optional
+            For an insert: a field that names a record, such as an external id.
+        order_by : str or list of str, optional
+            Columns to sort by, such as the parent's: then its children do not wait for each other.
+        confirm : str, optional
+            For hardDelete in a production org, as for ``org.load``.
+        **options
+            As ``org.load`` has them, such as ``chunk_bytes`` or ``mode``; by default those of this
+            load.
+
+        Returns
+        -------
+        Load
+            The load of these rows, on its way; this one, if a look showed that all are there.
+
+        Raises
+        ------
+        InputError
+            There is nothing to retry, or the corrected frame has rows that are in the org.
+        ConfirmationNeededError
+            `confirm` is not what it takes; the message says what is.
+        StillRunningError
+            The load, or a retry of it, goes on: its rows are not sent twice.
+        """
+        frame, root, sent = self.frame, self._root, self._work.rows
+        if root._again and not root._again.accounted:
+            raise StillRunningError(f"Rows are being sent again. {root._again._goes_on()}")
+        if sent is None:
+            raise InputError("The rows are gone: give the frame to org.resume(frame), then retry")
+        if frame["unknown_reason"].isin([UNREACHABLE, TAKEN_OVER]).any():
+            raise InputError("Jobs of this load may still run: follow them by org.resume() first")
+        choice = choose(frame, which)
+        if not len(choice.surely) and not len(choice.perhaps):
+            raise InputError("There is nothing to retry: see load.errors() for what needs a change")
+        at = np.union1d(choice.surely, self._missing(sent, choice.perhaps, key))
+        if not len(at):
+            return self
+        rows = (
+            sent.source.at(at)
+            if isinstance(which, str)
+            else corrected(which, frame, sent.source, at)
         )
+        if order_by is not None:
+            places = rows.order_by(order_by)
+            rows, at = rows.at(places), at[places]
+        if self.operation == "hardDelete":
+            confirmed(self._wire, self.operation, len(at), confirm, noun="row")
+        options = {**asdict(self._order), **options}
+        name, operation = options.pop("object"), options.pop("operation")
+        again = Load(self._wire, rows, name, operation, ledger=self._ledger, parent=self, **options)
+        again._at = at
+        # From here on these rows are the retry's: no resume of this load may send them too.
+        self._work.hand_over()
+        root._again = again
+        return again.start()
+
+    @property
+    def _root(self) -> Load:
+        return self._parent._root if self._parent else self
+
+    def _missing(self, rows: Rows, at: Positions, key: str | None) -> Positions:
+        """Return the rows of unknown fate that may be sent; those that a look settles are noted."""
+        if self.operation in REPEATABLE or not len(at):
+            return at
+        wanted = self.operation == "insert"  # of a delete those are done that are not there
+        column = key if wanted else rows.key_column
+        if column is None:
+            return at[:0]
+        keys = keys_of(rows.source.at(at), column)
+        ids = look_up(self._wire, self.object, keys)
+        done = ids.notna().to_numpy(bool) == wanted
+        self._take_in(succeeded((ids if wanted else keys)[done], created=wanted), at[done])
+        missing: Positions = at[~done]
+        return missing
+
+    def _fold(self, news: pd.DataFrame, at: Positions) -> None:
+        """Take in what became of rows that were sent again."""
+        if self.operation in REPEATABLE:
+            # What may have been done before is not undone by failing now.
+            before = self.frame["outcome"].iloc[at].to_numpy()
+            known = (before != "unknown") | (news["outcome"] == "success").to_numpy()
+            news, at = news[known], at[known]
+        self._take_in(news, at)
+
+    def _take_in(self, news: pd.DataFrame, at: Positions) -> None:
+        frame = folded(self.frame, news, at)
+        if (frame["outcome"] == "success").all():
+            self._work.error = None
+        self._settle(frame)
+        self._tell("ended")
+
+    def _settle(self, frame: pd.DataFrame) -> None:
+        """Keep what became of the rows, here and in the load whose rows were sent again."""
+        self._frame = frame
+        self._conclude(frame)
+        if self._parent:
+            # A file that has become shorter since has fewer rows than were to be sent again.
+            self._parent._fold(frame, self._at[: len(frame)])
 
     def explain(self) -> str:
         """Say in one sentence where the processing time of the load went."""
@@ -327,9 +447,10 @@ class Load:
 
     def _goes_on(self) -> str:
         now = self.progress
+        rows = f"{now.sent:,} rows" if now.total is None else f"{now.sent:,} of {now.total:,} rows"
         return (
-            f"The load of {self.object} goes on ({now.stage}: {now.sent:,} of {now.total:,} rows "
-            f"sent, {now.processed:,} processed). wait() waits again, abort() aborts it"
+            f"The load of {self.object} goes on ({now.stage}: {rows} sent, "
+            f"{now.processed:,} processed). wait() waits again, abort() aborts it"
         )
 
     def _having(self, *outcomes: str) -> pd.DataFrame:
@@ -338,33 +459,31 @@ class Load:
     # The work, on the load's own thread
 
     def _run(self) -> None:
-        # A step that fails does not keep the next from accounting for what was sent.
         try:
-            self._attempt(self._send_all)
-            self._attempt(self._follow)
-            self._attempt(self._collect)
+            self._work.run()
         finally:
             self._end()
 
-    def _attempt(self, step: Callable[[], None]) -> None:
-        """Run a step of the work, and keep the first error for whoever waits."""
-        try:
-            step()
-        except Exception as error:
-            log.warning("The load of %s: %s", self.object, type(error).__name__)
-            self._error = self._error or error
-            if not isinstance(error, BulkError):
-                raise
-
     def _end(self) -> None:
         try:
-            self._frame = self._account()
-            self._error = self._error or self._failed_job()
+            self._settle(self._account())
         finally:
             self._stopped = self._wire.clock.monotonic()
             self._done = True
             self._tell("ended")  # before whoever waits goes on: its panel shows the end by then
             self._ended.set()
+
+    def _account(self) -> pd.DataFrame:
+        """Return the source frame with an outcome for each of its rows."""
+        outcomes = self._work.accounted()
+        rows, index = self._work.rows, pd.RangeIndex(len(outcomes))
+        frame = joined(pd.DataFrame(index=index) if rows is None else rows.frame, outcomes)
+        reasons = outcomes["unknown_reason"].to_pandas().astype("string")
+        return frame.assign(unknown_reason=reasons.array)
+
+    def _conclude(self, frame: pd.DataFrame) -> None:
+        unreached = frame["unknown_reason"] == UNREACHABLE
+        self._work.conclude(open_ends=bool(((frame["outcome"] == "not_sent") | unreached).any()))
 
     def _tell(self, stage: str) -> None:
         """Enter a stage, or have news within one, and tell who listens."""
@@ -374,124 +493,3 @@ class Load:
                 listener(self)
             except Exception:
                 log.exception("A listener of the load of %s broke", self.object)
-
-    def _send_all(self) -> None:
-        for chunk in _csv.chunks(self._table, self._chunk_bytes):
-            if self._aborted.is_set():
-                return
-            part = _Part(chunk.start, chunk.stop)
-            self._parts.append(part)
-            job = self._upload(part, chunk.data)
-            if self._aborted.is_set():
-                self._discard(job)
-                return
-            self._commit(part, job)
-            self._tell("sending")
-
-    def _upload(self, part: _Part, data: bytes) -> IngestJob:
-        """Put the rows into a job of their own; any doubt costs the job, never a second upload."""
-        for tries_left in reversed(range(_TRIES)):
-            part.job = None
-            try:
-                part.job = self._create()
-                return part.job.upload(data)
-            except BulkError as error:
-                self._discard(part.job)
-                # A session may expire at the upload, and be renewed for the next job.
-                again = isinstance(error, _TRANSIENT if part.job is None else _SPENT)
-                if not again or not tries_left:
-                    raise
-            self._wire.clock.sleep(_RETRY_SECONDS)
-        raise AssertionError("the loop above returns or raises")
-
-    def _create(self) -> IngestJob:
-        properties = {
-            "object": self.object,
-            "operation": self.operation,
-            "contentType": "CSV",
-            "lineEnding": "LF",
-        }
-        if self.external_id:
-            properties["externalIdFieldName"] = self.external_id
-        return IngestJob.create(self._wire, properties)
-
-    def _discard(self, job: IngestJob | None) -> None:
-        """Abort a job that was never closed: it would never run, but stay open for days."""
-        if job:
-            with contextlib.suppress(BulkError):
-                job._abort()
-
-    def _commit(self, part: _Part, job: IngestJob) -> None:
-        """Close the job. If that stays in doubt, `_look` finds the job open and closes it again."""
-        part.closed = True
-        with contextlib.suppress(InvalidJobStateError, *_TRANSIENT):
-            job.close()
-
-    def _follow(self) -> None:
-        """Ask the jobs until all are done."""
-        self._tell("processing")
-        clock = self._wire.clock
-        started = clock.monotonic()
-        waiting = [part.job for part in self._parts if part.closed and part.job]
-        while waiting:
-            clock.sleep(poll_seconds(clock.monotonic() - started))
-            waiting = [job for job in waiting if self._look(job)]
-            self._tell("processing")
-
-    def _look(self, job: IngestJob) -> bool:
-        """Ask a job how it is, and return whether to ask again."""
-        try:
-            if job.refresh().state == "Open":
-                job._abort() if self._aborted.is_set() else job.close()
-        except (InvalidJobStateError, *_TRANSIENT):
-            return True  # trouble on the way is no reason to give up: the job goes on
-        except BulkError as error:
-            self._error = self._error or error
-            return False
-        return not job.done
-
-    def _collect(self) -> None:
-        self._tell("collecting results")
-        for part in self._parts:
-            if part.job and part.closed and part.job.done:
-                self._attempt(functools.partial(self._match, part, part.job))
-
-    def _match(self, part: _Part, job: IngestJob) -> None:
-        """Fetch the results of a job and find the row that each of them is of."""
-        rows = self._table.slice(part.start, len(part))
-        names = signing_columns(rows, self._key)
-        results = settled_results(job, names, self._wire.clock)
-        if len(results) != len(part):
-            raise ReconcileError(
-                f"Job {job.id} was sent {len(part):,} rows and accounts for {len(results):,}. "
-                "Do not load them again before you have looked into the org"
-            )
-        sent = _csv.decode(_csv.write(rows), columns=names)
-        part.outcomes = matched(sent, results, names, job.id)
-
-    def _account(self) -> pd.DataFrame:
-        """Return the source frame with an outcome for each of its rows."""
-        pieces, at = [], 0
-        for part in self._parts:
-            pieces.append(_outcomes(part))
-            at = part.stop
-        pieces.append(constant(len(self._table) - at, "not_sent"))
-        return joined(self._source, pa.concat_tables(pieces))
-
-    def _failed_job(self) -> JobFailedError | None:
-        failed = [job for job in self.jobs if job.state == "Failed"]
-        if not failed:
-            return None
-        reason = failed[0].info.error_message or "the server gives no reason"
-        return JobFailedError(
-            f"Job {failed[0].id} is Failed: {reason}. load.remaining has the rows that are not in"
-        )
-
-
-def _outcomes(part: _Part) -> pa.Table:
-    if part.outcomes is not None:
-        return part.outcomes
-    if part.closed and part.job:
-        reason = "The results could not be read"
-        return constant(len(part), "unknown", error=reason, job_id=part.job.id)
-    return constant(len(part), "not_sent")

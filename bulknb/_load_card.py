@@ -39,7 +39,7 @@ def _counted(load: Load) -> dict[str, int]:
         return {str(name): int(count) for name, count in load.counts.items()}
     now = load.progress
     return {
-        "rows": now.total,
+        **({} if now.total is None else {"rows": now.total}),
         "sent": now.sent,
         "processed": now.processed,
         "failed": now.failed,

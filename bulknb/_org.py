@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -13,20 +13,23 @@ from . import _check
 from ._about import About, read_about
 from ._csv import Nulls
 from ._jobs import Job, PkChunking, confirmed, create_job, find_job, production_name
+from ._ledger import Ledger
 from ._listing import Jobs, list_jobs
 from ._lists import Known
-from ._load import CHUNK_BYTES, Load
+from ._load import Load
+from ._preflight import Check, check
 from ._query import Query
 from ._query_plan import Plan, plan
 from ._query_slices import Slices
+from ._resume import Loads, resume
+from ._rows import CHUNK_BYTES, Api, Mode
+from ._source import Source
 from ._wire import Clock, Wire
 
 if TYPE_CHECKING:
     from .widgets import JobBoard
 
 __all__ = ["Org"]
-
-Api = Literal["1.0", "2.0"]
 
 _ABOUT_SECONDS = 60.0
 
@@ -39,6 +42,7 @@ class Org:
         self._about: About | None = None
         self._read_at = 0.0
         self._known = Known()
+        self._ledger = Ledger()
 
     @property
     def url(self) -> str:
@@ -75,7 +79,7 @@ class Org:
 
     def load(
         self,
-        frame: pd.DataFrame,
+        frame: Any,
         object: str,
         operation: str,
         *,
@@ -83,15 +87,23 @@ class Org:
         tz: str | None = None,
         nulls: Nulls = "keep",
         chunk_bytes: int = CHUNK_BYTES,
+        rows_per_chunk: int | None = None,
+        keep_together: str | None = None,
+        api: Api = "2.0",
+        mode: Mode = "parallel",
+        concurrency: int | None = None,
         confirm: str | None = None,
     ) -> Load:
-        """Load a frame into the org by Bulk API 2.0; returns at once.
+        """Load a frame into the org as one or more jobs; returns at once.
 
         Parameters
         ----------
-        frame : DataFrame
-            Columns are API names of fields; ``Carrier__r.Code__c`` points to a parent by its
-            external id. The index names the rows, from here to the last report.
+        frame : DataFrame, path, Arrow Table, RecordBatchReader or Dataset, or iterable of frames
+            Columns are API names of fields, in any letter case; ``Carrier__r.Code__c`` points to a
+            parent by its external id. The index names the rows, from here to the last report.
+            Frames of other libraries work too, such as polars. Files (.csv, .csv.gz, .parquet) and
+            streams are never held as a whole; their rows are called by number, from 0. An iterator
+            is read once: what was not read of it when a load ends early is still there.
         object : str
             API name of the object, such as Contact.
         operation : {"insert", "update", "upsert", "delete", "hardDelete"}
@@ -103,7 +115,21 @@ class Org:
         nulls : {"keep", "clear"}
             Whether a missing value leaves the field alone, or clears it.
         chunk_bytes : int
-            The most bytes of CSV in one job; a larger frame makes several jobs.
+            The most bytes of CSV in one job; a larger frame makes several jobs. In 1.0 of one
+            batch, which has 10 MB and 10,000 rows at most.
+        rows_per_chunk : int, optional
+            The most rows in one job.
+        keep_together : str, optional
+            A column, such as "AccountId", whose equal values come into one job, so that jobs do
+            not wait for each other's locks. Equal external ids always do. In a file or stream
+            equal values stay together where they follow each other.
+        api : {"2.0", "1.0"}
+            Which Bulk API. 2.0 is simpler and faster; 1.0 has the serial mode.
+        mode : {"parallel", "serial"}
+            1.0: whether batches may run side by side. One after the other is slow, but they do not
+            wait for each other's locks.
+        concurrency : int, optional
+            The most jobs (1.0: batches) at work at a time; by default all are sent at once.
         confirm : str, optional
             For hardDelete in a production org: its name and how many rows, such as
             "Acme: hardDelete 200 rows".
@@ -114,18 +140,27 @@ class Org:
             Something in the frame cannot be sent; names row and column. Nothing was sent.
         ConfirmationNeededError
             `confirm` is not what it takes; the message says what is.
+        LedgerError
+            The ledger, by which a load can be resumed, cannot be written. Nothing was sent.
         """
+        source = Source.of(frame)
         if operation == "hardDelete":
-            confirmed(self._wire, operation, len(frame), confirm, noun="row")
+            confirmed(self._wire, operation, source.count(), confirm, noun="row")
         load = Load(
             self._wire,
-            frame,
+            source,
             object,
             operation,
             external_id=external_id,
             tz=tz,
             nulls=nulls,
             chunk_bytes=chunk_bytes,
+            rows_per_chunk=rows_per_chunk,
+            keep_together=keep_together,
+            api=api,
+            mode=mode,
+            concurrency=concurrency,
+            ledger=self._ledger,
         )
         return load.start()
 
@@ -196,6 +231,76 @@ class Org:
             The folder holds no query.
         """
         return Query(self._wire, Plan.load(Path(folder)), Path(folder)).start()
+
+    def resume(self, frame: Any = None) -> Loads:
+        """Go on with the loads into this org that a kernel left unfinished when it ended.
+
+        What was sent is followed to its end, and every row accounted for. What was not sent is sent
+        if its frame is given; else it ends in not_sent, by position, and can be resumed later. A
+        load that another kernel is at is left alone. ``load.abort()`` gives a load up.
+
+        Parameters
+        ----------
+        frame : DataFrame, path, or what else ``load`` takes, optional
+            The rows that were being loaded, unchanged; no stream that can be read only once.
+
+        Returns
+        -------
+        Loads
+            The loads, which go on; ``wait()`` waits for all. ``orphans`` are open jobs of this user
+            that no load here made.
+
+        Raises
+        ------
+        InputError
+            The frame is not that of any unfinished load; nothing was sent.
+        LedgerError
+            The ledger cannot be written; nothing was sent.
+        """
+        return resume(self._wire, self._ledger, self._known, frame)
+
+    def check(
+        self,
+        data: Any,
+        object: str,
+        operation: str,
+        *,
+        external_id: str | None = None,
+        tz: str | None = None,
+        nulls: Nulls = "keep",
+        chunk_bytes: int = CHUNK_BYTES,
+        history: pd.DataFrame | None = None,
+    ) -> Check:
+        """Return what the org would say to a load, without sending anything.
+
+        Parameters
+        ----------
+        data, object, operation, external_id, tz, nulls, chunk_bytes
+            As for `load`.
+        history : DataFrame, optional
+            Past jobs, as ``bulknb.jobs_frame`` has them, to tell the time to expect from.
+
+        Returns
+        -------
+        Check
+            ``problems`` by row label and column, cost against what is left today, ``preview()``.
+
+        Raises
+        ------
+        InputError
+            The operation does not fit, there are no rows, or columns have no proper names.
+        """
+        return check(
+            self._wire,
+            data,
+            object,
+            operation,
+            external_id=external_id,
+            tz=tz,
+            nulls=nulls,
+            chunk_bytes=chunk_bytes,
+            history=history,
+        )
 
     def create_job(
         self,

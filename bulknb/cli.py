@@ -372,6 +372,45 @@ def doctor(alias: str | None, instance_url: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("object")
+@click.argument("operation")
+@click.option("--external-id", help="For upsert: the field that tells records apart.")
+@with_org
+def load(org: bulknb.Org, file: str, object: str, operation: str, external_id: str | None) -> None:
+    """Load a file, such as contacts.csv Contact insert, and tell what became of its rows.
+
+    Files end in .csv, .csv.gz or .parquet.
+    """
+    _report(org.load(file, object, operation, external_id=external_id))
+
+
+@main.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
+@with_org
+def resume(org: bulknb.Org, file: str | None) -> None:
+    """Bring to an end the loads that were broken off.
+
+    With the FILE that was being loaded, rows that were not sent are sent.
+    """
+    loads = org.resume(file)
+    for each in loads:
+        _report(each)
+    click.echo(repr(loads))
+
+
+def _report(started: bulknb.Load) -> None:
+    """Wait for a load, and tell what became of its rows."""
+    try:
+        started.wait()
+    finally:
+        click.echo(repr(started))
+    errors = started.errors().assign(object=started.object)
+    if len(errors):
+        Console().print("Rows that failed, by reason:", _table(errors, _FAILURES))
+
+
 def _demo(console: Console, flights: int, output: Path) -> None:
     from .sandbox.flights import frames
 

@@ -16,7 +16,9 @@
     │   └── ServerError                 Salesforce's own trouble
     ├── JobFailedError                  the job ended in Failed or Aborted where a result was asked
     ├── StillRunningError               waiting ended, the job goes on
-    └── ReconcileError                  rows sent and rows answered do not add up
+    ├── ReconcileError                  rows sent and rows answered do not add up
+    └── LedgerError                     the local file of loads cannot be written; nothing was sent
+        └── LeaseLostError              another kernel has taken over the load
 
 A row that fails is data, not an exception: see ``Load.failed``.
 """
@@ -31,6 +33,8 @@ __all__ = [
     "InputError",
     "InvalidJobStateError",
     "JobFailedError",
+    "LeaseLostError",
+    "LedgerError",
     "LimitError",
     "NotAllowedError",
     "NotFoundError",
@@ -145,6 +149,14 @@ class ConfirmationNeededError(InputError):
 
     def __reduce__(self) -> tuple[type[ConfirmationNeededError], tuple[str, str]]:
         return type(self), (self.org, self.words)
+
+
+class LedgerError(BulkError):
+    """The local file of loads cannot be read or written; without it nothing is sent."""
+
+
+class LeaseLostError(LedgerError):
+    """Another kernel has taken over this load, and goes on with it."""
 
 
 #: What to do when a session is over that cannot be renewed.

@@ -94,7 +94,7 @@ def test_help_names_every_command():
     result = CliRunner().invoke(main, ["--help"])
 
     assert result.exit_code == 0
-    commands = {"demo", "sandbox", "job", "jobs", "close", "abort", "delete"}
+    commands = {"demo", "sandbox", "job", "jobs", "close", "abort", "delete", "load", "resume"}
     assert commands <= set(result.output.split())
 
 
@@ -125,3 +125,24 @@ def test_jobs_lists_filters_and_finds_what_is_stuck(monkeypatch):
         assert line["reason"] == "never_closed"
         refused = CliRunner().invoke(main, ["jobs", "--state", "Opened"])
         assert (refused.exit_code, "did you mean 'Open'" in refused.output) == (1, True)
+
+
+def test_a_file_is_loaded_and_what_was_broken_off_is_resumed(tmp_path: Path, monkeypatch):
+    file = tmp_path / "accounts.csv"
+    file.write_text("Name,AccountNumber\nAcme,007\nNA,008\n,009\n", encoding="utf-8")
+    with bulknb.sandbox.start(speed=100) as sandbox:
+        monkeypatch.setenv("BULKNB_INSTANCE_URL", sandbox.url)
+        monkeypatch.setenv("BULKNB_ACCESS_TOKEN", sandbox.token)
+
+        loaded = CliRunner().invoke(main, ["load", str(file), "Account", "insert"])
+        resumed = CliRunner().invoke(main, ["resume"])
+        stranger = CliRunner().invoke(main, ["resume", str(file)])
+        records = {record["AccountNumber"]: record["Name"] for record in sandbox.records("Account")}
+
+    assert loaded.exit_code == 0, loaded.output
+    assert "<Load insert Account: 3 sent, 2 success, 1 failed>" in loaded.output
+    assert "REQUIRED_FIELD_MISSING" in loaded.output
+    assert records == {"007": "Acme", "008": "NA"}
+    assert resumed.output == "0 unfinished loads\n"
+    assert stranger.exit_code == 1
+    assert "Error: None of the 0 unfinished loads is of these rows" in stranger.output

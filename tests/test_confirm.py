@@ -112,6 +112,18 @@ def test_a_hard_delete_load_needs_words_with_the_number_of_rows(acme, production
     assert load.counts["success"] == 2
 
 
+@pytest.mark.parametrize("confirm", [None, "Acme: abort 1 job", "Acme: abort 2 loads"])
+def test_a_load_in_production_is_aborted_by_its_own_words(acme, production, confirm):
+    load = acme.load(pd.DataFrame({"Name": ["A"]}), "Account", "insert").wait()
+    before = changes(production)
+
+    with pytest.raises(ConfirmationNeededError, match="confirm='Acme: abort 1 load'"):
+        load.abort(confirm=confirm)
+
+    assert changes(production) == before
+    assert load.abort(confirm="Acme: abort 1 load") is load
+
+
 def test_what_takes_nothing_away_needs_no_words(acme):
     frame = pd.DataFrame({"Name": ["A"]})
 
@@ -141,6 +153,18 @@ def test_an_expired_session_is_told_as_what_it_is(acme, production):
 
     with pytest.raises(AuthenticationError):
         job.abort()
+
+
+def test_rows_are_hard_deleted_again_by_words_of_their_own(acme, production):
+    made = acme.load(pd.DataFrame({"Name": ["A", "B"]}), "Account", "insert").wait().committed
+    production.faults.add(Fault("lock_rows", rows=1))
+    load = acme.load(made[["Id"]], "Account", "hardDelete", confirm="Acme: hardDelete 2 rows")
+
+    with pytest.raises(ConfirmationNeededError, match="confirm='Acme: hardDelete 1 row'"):
+        load.wait().retry()
+
+    load.retry(confirm="Acme: hardDelete 1 row").wait()
+    assert load.counts["success"] == 2
 
 
 def test_the_button_of_a_panel_asks_by_itself(acme):

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from bulknb import Load, _load
+from bulknb import Load
+from bulknb._sending import ingest
+from bulknb._work import Work
 from bulknb.errors import (
     InputError,
     JobFailedError,
@@ -186,16 +191,16 @@ def test_a_load_costs_five_calls_besides_its_polls(sandbox, org):
 def test_abort_accounts_for_what_was_written_and_what_was_not(sandbox, org):
     load = Load(org._wire, trips(3_000), "Trip__c", "insert")
     halfway = threading.Event()
-    refresh = load._follow
+    follow = load._work.follow
 
     def abort_midway() -> None:
         while load.jobs[0].refresh().info.number_records_processed in (None, 0):
             sandbox.clock.advance(0.5)
         load.abort()
         halfway.set()
-        refresh()
+        follow()
 
-    load._follow = abort_midway
+    load._work.follow = abort_midway
     load.start().wait()
 
     counts = load.counts
@@ -209,8 +214,8 @@ def test_abort_accounts_for_what_was_written_and_what_was_not(sandbox, org):
 
 def test_results_that_do_not_add_up_raise(org, monkeypatch):
     load = Load(org._wire, trips(), "Trip__c", "insert")
-    whole = _load.settled_results
-    monkeypatch.setattr(_load, "settled_results", lambda *job: whole(*job).slice(1))
+    whole = ingest.settled_results
+    monkeypatch.setattr(ingest, "settled_results", lambda *job: whole(*job).slice(1))
 
     with pytest.raises(ReconcileError, match="sent 5 rows and accounts for 4"):
         load.start().wait()
@@ -220,8 +225,7 @@ def test_results_that_do_not_add_up_raise(org, monkeypatch):
 def test_a_failed_job_raises_with_the_servers_reason_and_accounts_for_its_rows(org, monkeypatch):
     # The check would stop this column: go around it, as a describe that is out of date would.
     load = Load(org._wire, trips(2), "Trip__c", "insert")
-    names = [*load._table.column_names[:-1], "Nope__c"]
-    load._table = load._table.rename_columns(names)
+    load._work.rows._chunks._encoding.header["Note__c"] = "Nope__c"
 
     with pytest.raises(JobFailedError, match="Field name not found : Nope__c"):
         load.start().wait()
@@ -231,8 +235,8 @@ def test_a_failed_job_raises_with_the_servers_reason_and_accounts_for_its_rows(o
 def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkeypatch):
     hold = threading.Event()
     load = Load(org._wire, trips(), "Trip__c", "insert")
-    follow = load._follow
-    monkeypatch.setattr(load, "_follow", lambda: (hold.wait(30), follow()))
+    follow = load._work.follow
+    monkeypatch.setattr(load._work, "follow", lambda: (hold.wait(30), follow()))
     load.start()
 
     with pytest.raises(StillRunningError, match="goes on"):
@@ -248,9 +252,82 @@ def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkey
     assert load.wait().counts["success"] == 5
 
 
+def test_letter_case_of_columns_does_not_count(sandbox, org):
+    frame = trips().rename(
+        columns={"Note__c": "note__C", "Carrier__r.Code__c": "carrier__R.code__c"}
+    )
+    frame = frame.rename(columns={"Key__c": "KEY__c"})
+
+    load = org.load(frame, "Trip__c", "upsert", external_id="key__c").wait()
+
+    header = load._work.rows.data(0, 5).splitlines()[0]
+    assert load.counts["success"] == 5
+    assert header.startswith(b'"Key__c","Carrier__r.Code__c"')
+    assert {record["Note__c"] for record in sandbox.records("Trip__c")} == set(trips()["Note__c"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "frames", "arrow"])
+def test_files_and_streams_are_loaded_like_a_frame(sandbox, org, tmp_path, kind):
+    frame = trips(20).reset_index(drop=True).assign(Leaves__c="2013-01-31T17:05:00Z")
+    frame["Day__c"] = "2013-01-31"
+    frame.to_csv(tmp_path / "trips.csv", index=False)
+    source = {
+        "csv": tmp_path / "trips.csv",
+        "frames": iter([frame[:7], frame[7:]]),
+        "arrow": pa.table(frame),
+    }[kind]
+
+    load = org.load(
+        source, "Trip__c", "upsert", external_id="Key__c", rows_per_chunk=6, chunk_bytes=10**6
+    ).wait()
+
+    ids = {record["Key__c"]: record["Id"] for record in sandbox.records("Trip__c")}
+    assert load.counts["success"] == 20
+    assert len(load.jobs) > 3
+    assert load.frame["Id"].tolist() == [ids[key] for key in frame["Key__c"]]
+
+
+def test_rows_of_a_file_that_were_not_read_when_it_was_aborted_are_accounted_for(org, tmp_path):
+    trips(20).drop(columns=["Leaves__c", "Day__c"]).to_csv(tmp_path / "trips.csv", index=False)
+    load = Load(org._wire, tmp_path / "trips.csv", "Trip__c", "insert", rows_per_chunk=6)
+    assert load.progress.total is None
+    send = Work.send_all
+
+    def abort_at_once(work: Work) -> None:
+        load.abort()
+        send(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "send_all", abort_at_once)
+        load.start().wait()
+
+    assert load.counts[["sent", "not_sent"]].tolist() == [20, 20]
+    assert load.progress.total == 20
+
+
+def test_equal_ids_of_a_delete_are_told_apart_by_their_number(sandbox, org):
+    made = org.load(trips(2), "Trip__c", "insert").wait().frame
+    twice = made[["Id"]].iloc[[0, 1, 0]].reset_index(drop=True)
+
+    load = org.load(twice, "Trip__c", "delete").wait()
+
+    assert load.counts[["sent", "unknown"]].tolist() == [3, 0]
+    assert load.frame["outcome"].eq("success").sum() == 2
+    assert sandbox.records("Trip__c") == []
+
+
+def test_rows_kept_together_come_back_in_the_order_of_the_frame(org):
+    frame = trips(6).assign(Note__c=list("ababab"))
+
+    load = org.load(frame, "Trip__c", "insert", rows_per_chunk=3, keep_together="Note__c").wait()
+
+    assert load.frame.index.tolist() == frame.index.tolist()
+    assert load.frame.groupby("Note__c")["job_id"].nunique().tolist() == [1, 1]
+    assert load.frame["job_id"].nunique() == 2
+
+
 BAD = {
     "unknown column": (lambda f: f.assign(Sets__c=1), "no field for column 'Sets__c'.*'Seats__c'"),
-    "wrong case": (lambda f: f.rename(columns={"Note__c": "note__c"}), "mean 'Note__c'"),
     "unknown parent field": (
         lambda f: f.assign(**{"Carrier__r.Cod__c": "x"}),
         "mean 'Carrier__r.Code__c'",
@@ -316,3 +393,23 @@ def test_a_load_reads_well_as_text_and_html(org):
     assert "Trip__c" in load._repr_html_()
     assert "%" in load.explain()
     assert load.history["done"].all()
+
+
+def test_await_lets_other_tasks_run(org):
+    async def both():
+        load = org.load(trips(), "Trip__c", "insert")
+        done, word = await asyncio.gather(load, asyncio.sleep(0, "meanwhile"))
+        return done is load, word
+
+    with ThreadPoolExecutor(1) as thread:  # on this one Playwright may have a loop of its own
+        assert thread.submit(asyncio.run, both()).result() == (True, "meanwhile")
+
+
+def test_only_so_many_jobs_are_at_work_at_a_time(sandbox, org):
+    load = org.load(trips(60), "Trip__c", "insert", chunk_bytes=2_000, concurrency=1).wait()
+
+    assert len(load.jobs) > 2
+    assert load.counts["success"] == 60
+    created = [info.created_date for info in load.history.itertuples()]
+    ended = [info.system_modstamp for info in load.history.itertuples()]
+    assert all(next_ >= last for last, next_ in zip(ended, created[1:], strict=False))

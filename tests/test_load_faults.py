@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 import pandas as pd
@@ -9,8 +10,8 @@ import pytest
 
 import bulknb
 from bulknb._auth import Secret
-from bulknb.errors import AuthenticationError, NotFoundError
-from bulknb.sandbox import Sandbox
+from bulknb.errors import AuthenticationError, BulkError, NotFoundError
+from bulknb.sandbox import Fault, Sandbox
 
 ROWS = 10
 CHUNK_BYTES = 60  # two jobs
@@ -117,14 +118,13 @@ def test_a_job_that_somebody_deletes_leaves_the_others_accounted_for(sandbox):
     sound = Faulty(sandbox, 0, "")
     org = sound.connect(sandbox)
     broken = bulknb.Load(org._wire, frame(), "Account", "insert", chunk_bytes=CHUNK_BYTES)
-    commit = broken._commit
+    follow = broken._work.follow
 
-    def commit_then_delete(part, job):
-        commit(part, job)
-        if part.start == 0:
-            job.delete()
+    def delete_then_follow():
+        broken.jobs[0].delete()
+        follow()
 
-    broken._commit = commit_then_delete
+    broken._work.follow = delete_then_follow
     with pytest.raises(NotFoundError):
         broken.start().wait()
 
@@ -148,3 +148,25 @@ def test_a_session_that_expires_leaves_no_row_unaccounted_for(sandbox, at):
     assert not there & set(outcome[outcome == "not_sent"].index)
     assert set(outcome) <= {"success", "unknown", "not_sent"}
     assert broken.counts["sent"] == ROWS
+
+
+@pytest.mark.parametrize("kind", ["fail_job", "abort", "internal_error", "counts_lag", "expire"])
+@pytest.mark.parametrize("api", ["2.0", "1.0"])
+def test_whatever_befalls_the_job_each_row_is_told_as_it_is(sandbox, org, kind, api):
+    names = [f"Acme {n}" for n in range(500)]
+    sandbox.faults.add(Fault(kind))
+
+    load = org.load(pd.DataFrame({"Name": names}), "Account", "insert", api=api)
+    with contextlib.suppress(BulkError):
+        load.wait()
+
+    sandbox.clock.advance(3_600)
+    there = {record["Name"]: record["Id"] for record in sandbox.records("Account")}
+    frame = load.frame.set_index("Name")
+    success = frame[frame["outcome"] == "success"]
+    assert success["Id"].to_dict().items() <= there.items()
+    outside = frame["outcome"].isin(["failed", "unprocessed", "not_sent"])
+    assert not set(there) & set(frame.index[outside])
+    unknowable = kind == "expire" or (kind, api) == ("internal_error", "1.0")
+    assert load.counts["unknown"] == (500 if unknowable else 0)
+    assert load.counts.drop("sent").sum() == 500

@@ -43,8 +43,8 @@ def test_the_panel_follows_the_load_to_its_end_without_a_request_of_its_own(load
 
 def test_abort_asks_once_and_says_what_stays(load, panel, sandbox):
     started, go_on = threading.Event(), threading.Event()
-    follow = load._follow
-    load._follow = lambda: (started.set(), go_on.wait(30), follow())
+    follow = load._work.follow
+    load._work.follow = lambda: (started.set(), go_on.wait(30), follow())
     panel._follow()
     load.start()
     assert started.wait(30)

@@ -134,9 +134,11 @@ def test_no_artifact_holds_the_token(sandbox, tmp_path: Path, caplog):
         "\n".join([*texts, json.dumps(state), caplog.text]), encoding="utf-8"
     )
 
-    found = {path.name: leaks(path.read_bytes(), sandbox.token) for path in tmp_path.iterdir()}
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    found = {path.name: leaks(path.read_bytes(), sandbox.token) for path in files}
+    assert "ledger.sqlite" in found
     assert {name for name, forms in found.items() if forms} == set()
-    assert len(found) == 7
+    assert len(found) == 8
 
 
 def with_locals(error: BaseException) -> str:

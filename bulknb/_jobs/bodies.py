@@ -19,7 +19,9 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import pandas as pd
 
 from .. import _csv
-from .._csv import Nulls
+from .._chunks import Chunks
+from .._encode import Encoding, Nulls
+from .._source import Source
 from .._xml import NAMESPACE
 from ..errors import InputError
 
@@ -95,13 +97,12 @@ def batch_bodies(
     """
     if not isinstance(data, pd.DataFrame):
         return [batch_body(data, content_type, tz=tz, nulls=nulls, files=files)]
+    if content_type == "CSV" and files is None:
+        encoding = Encoding(tz=tz, nulls=nulls)
+        chunks = Chunks(Source.of(data), encoding, limit=MAX_CHARACTERS, rows=MAX_ROWS)
+        return [chunk.data for chunk in chunks]
     pieces = (data.iloc[at : at + MAX_ROWS] for at in range(0, max(len(data), 1), MAX_ROWS))
-    if content_type != "CSV" or files is not None:
-        return [
-            batch_body(piece, content_type, tz=tz, nulls=nulls, files=files) for piece in pieces
-        ]
-    tables = [_csv.encode(piece, tz=tz, nulls=nulls) for piece in pieces]
-    return [chunk.data for table in tables for chunk in _csv.chunks(table, MAX_CHARACTERS)]
+    return [batch_body(piece, content_type, tz=tz, nulls=nulls, files=files) for piece in pieces]
 
 
 def batch_body(

@@ -149,7 +149,7 @@ class LoadPanel(LivePanel):
     def __init__(self, load: Load, *, watch: Watch | None = None) -> None:
         self.load = load
         rows = load.progress.total
-        super().__init__("load", load.abort, rows=rows, watch=watch or shared_watch())
+        super().__init__("load", load._abort, rows=rows, watch=watch or shared_watch())
         self._repaint()
 
     def __repr__(self) -> str:

@@ -1,0 +1,207 @@
+"""Bulk API 2.0: a job for each part; create, upload once, close.
+
+Before the close any doubt costs one job that never runs: it is aborted, and another one made. The
+close is the commit: from then on the rows belong to that job, which is only asked, and closed again
+if it turns out to be open. Only a job that has refused its close for good, was aborted, and proves
+by its results to have touched no row, gives its rows back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .._jobinfo import JobInfo
+from .._jobs import IngestJob, Job
+from .._reconcile import matched, settled_results
+from .._rows import Rows
+from ..errors import (
+    ApiError,
+    AuthenticationError,
+    BulkError,
+    InvalidJobStateError,
+    NotFoundError,
+    ReconcileError,
+)
+from .base import READ_AGAIN_SECONDS, SENDING_SECONDS, TRANSIENT, Patience, Sender, discard
+from .part import (
+    ABORTED_IN_FLIGHT,
+    ALLOCATION_EXCEEDED,
+    CLOSING,
+    CREATING,
+    PLANNED,
+    UNMATCHED,
+    UPLOADING,
+    Part,
+    as_rows,
+    marks,
+)
+
+_ALLOCATION_WORDS = ("exceededquota", "apibatchitems limit")
+
+
+class IngestSender(Sender):
+    """Sends by Bulk API 2.0."""
+
+    def send(self, part: Part, data: bytes) -> None:
+        """Send the rows with a job of their own; see `Sender.send`."""
+        patience = Patience(self.wire.clock, SENDING_SECONDS)
+        part.refused = None
+        part.tries += 1
+        session_was_dead = False
+        while not self.stopped():
+            try:
+                job = self._upload(part, data)
+                if self.stopped():
+                    break
+                self.note(part, CLOSING)
+            except BulkError as error:
+                trouble = error
+            else:
+                with contextlib.suppress(BulkError):  # `look` finds out, and closes it again
+                    job.close()
+                return
+            uploading = part.state == UPLOADING
+            self._spend(part)
+            # A session may end at the upload; then it is renewed by the next request.
+            if uploading and isinstance(trouble, AuthenticationError) and not session_was_dead:
+                session_was_dead = True
+                continue
+            patience.bear(trouble)
+        self._spend(part)
+
+    def _upload(self, part: Part, data: bytes) -> IngestJob:
+        """Put the rows into a new job, once."""
+        self.note(part, CREATING)
+        job = IngestJob.create(self.wire, self._properties())
+        part.job = job
+        self.note(part, UPLOADING)
+        return job.upload(data)
+
+    def _properties(self) -> dict[str, str]:
+        properties = {
+            "object": self.order.object,
+            "operation": self.order.operation,
+            "contentType": "CSV",
+            "lineEnding": "LF",
+        }
+        if self.order.external_id:
+            properties["externalIdFieldName"] = self.order.external_id
+        return properties
+
+    def _spend(self, part: Part) -> None:
+        """Give a job up that was never closed: it would never run, but stay open for days."""
+        if part.job:
+            with contextlib.suppress(BulkError):
+                discard(part.job)
+        part.free()
+
+    def seal(self, parts: Sequence[Part]) -> None:
+        """Each job was closed on its own."""
+
+    def look(self, parts: Sequence[Part]) -> None:
+        """Ask each job how it is."""
+        trouble = None
+        for part in parts:
+            trouble = self.asked([part], functools.partial(self._look, part)) or trouble
+        if trouble:
+            raise trouble
+
+    def _look(self, part: Part) -> None:
+        job = _job(part)
+        state = job.refresh().state
+        self.saw(job)
+        if state == "Open":
+            self._close_again(part, job)
+        elif state == "Aborted" and part.refused and self._is_untouched(job):
+            part.free()
+            self.note(part, PLANNED)  # the next to resume has no refusal to go by
+        else:
+            part.ended = job.done
+
+    def _close_again(self, part: Part, job: Job) -> None:
+        if self.stopped():
+            discard(job)
+            return
+        try:
+            job.close()
+        except InvalidJobStateError:
+            pass  # it has moved on since it was asked
+        except (AuthenticationError, NotFoundError, *TRANSIENT):
+            raise
+        except ApiError as error:
+            part.refused = error
+            discard(job)
+
+    def _is_untouched(self, job: IngestJob) -> bool:
+        """Tell whether an aborted job has proven, twice, that no row of it was processed."""
+        return not any(
+            len(job.result_set(kind)) for kind in ("successfulResults", "failedResults") * 2
+        )
+
+    def collect(self, part: Part, rows: Rows | None) -> None:
+        """Bring the results and find the row that each of them is of."""
+        job = _job(part)
+        for pause in (*READ_AGAIN_SECONDS, None):
+            results = self.patiently(lambda: settled_results(job, part.names, self.wire.clock))
+            found = _matched(part, results, job)
+            if len(results) == len(part) and not _lost(found):
+                break
+            if pause is not None:
+                self.wire.clock.sleep(pause)
+        part.outcomes, part.reason = found, UNMATCHED
+        if len(results) == len(part):
+            if _lost(found) and rows is not None:
+                sent = rows.sent(part.start, part.stop)
+                part.outcomes = matched(sent, results, part.names, job.id)
+        elif len(results) < len(part) and _is_over_allocation(job):
+            part.reason = ALLOCATION_EXCEEDED
+        elif job.state == "Aborted":
+            part.outcomes, part.reason = None, ABORTED_IN_FLIGHT
+        else:
+            part.outcomes = None
+            raise ReconcileError(
+                f"Job {job.id} was sent {len(part):,} rows and accounts for {len(results):,}. "
+                "Do not load them again before you have looked into the org"
+            )
+
+    def recover(self, parts: Sequence[Part]) -> None:
+        """Abort what was never closed: it has not run. What was closed is asked by `look`."""
+        welded = {part.job.id for part in parts if part.committed and part.job}
+        for id in self.journal.ledger.made(self.journal.record):
+            if id not in welded:
+                with contextlib.suppress(BulkError):
+                    discard(self.job_of(id))
+        for part in parts:
+            if not part.committed:
+                part.free()
+
+    def job_of(self, id: str) -> IngestJob:
+        """Return a job by its id; what it is like is asked later."""
+        return IngestJob(self.wire, JobInfo(id=id, job_type=IngestJob.job_type))
+
+
+def _job(part: Part) -> IngestJob:
+    if not isinstance(part.job, IngestJob):
+        raise AssertionError("a committed part has its job")
+    return part.job
+
+
+def _matched(part: Part, results: pa.Table, job: Job) -> pa.Table:
+    sent, found = as_rows(part.marks), as_rows(marks(results, part.names))
+    for name in ("sf__Id", "sf__Created", "sf__Error", "outcome"):
+        found = found.append_column(name, results[name])
+    return matched(sent, found, sent.column_names, job.id)
+
+
+def _lost(outcomes: pa.Table) -> bool:
+    return bool(pc.any(pc.equal(outcomes["outcome"], "unknown")).as_py())
+
+
+def _is_over_allocation(job: Job) -> bool:
+    words = (job.info.error_message or "").lower()
+    return any(said in words for said in _ALLOCATION_WORDS)

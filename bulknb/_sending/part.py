@@ -1,0 +1,196 @@
+"""A part of a load: some rows, and the job or batch that they went with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .. import _csv
+from .._chunks import Chunk
+from .._jobs import Job
+from .._ledger import PartRecord
+from .._reconcile import constant, distinct, signing_columns
+from .._rows import digest
+
+# How far a part is. Each is written down before the request that follows it.
+PLANNED = "planned"  # nothing of it is in the org
+CREATING = "creating"  # a job is being made
+UPLOADING = "uploading"  # the job may have the rows; it never runs before its close
+CLOSING = "closing"  # 2.0: from here on the rows belong to the job, whatever is heard of it
+POSTING = "posting"  # 1.0: the batch may have arrived, and then it runs
+POSTED = "posted"  # 1.0: the batch has arrived
+
+_COMMITTED = frozenset({CLOSING, POSTING, POSTED})
+
+# Why the fate of a row is unknown: what the column unknown_reason of a load's frame says.
+
+#: Of batches beyond the daily allocation Salesforce records no results.
+ALLOCATION_EXCEEDED = "allocation_exceeded"
+#: The job or its results are gone: deleted, or older than seven days.
+RESULTS_EXPIRED = "results_expired"
+#: Results came, but none is of this row, or they do not add up.
+UNMATCHED = "unmatched"
+#: The job was aborted, and its results did not come to rest.
+ABORTED_IN_FLIGHT = "aborted_in_flight"
+#: 1.0: the batch failed as a whole, and some of its rows may have been saved.
+BATCH_FAILED = "batch_failed"
+#: The org could not be asked: sign in again or wait, then ``org.resume()``.
+UNREACHABLE = "unreachable"
+#: Another kernel goes on with the load.
+TAKEN_OVER = "taken_over"
+
+_IN_WORDS = {
+    ALLOCATION_EXCEEDED: "Beyond the daily allocation of batches: no results are recorded",
+    RESULTS_EXPIRED: "The job or its results are gone",
+    UNMATCHED: "No result is of this row",
+    ABORTED_IN_FLIGHT: "The job was aborted, and its results did not come to rest",
+    BATCH_FAILED: "The batch failed as a whole; some of its rows may have been saved",
+    UNREACHABLE: "The results could not be read: org.resume() asks again",
+    TAKEN_OVER: "Another kernel goes on with this load",
+}
+
+_HASHED_ROWS = 65_536
+
+Marks = npt.NDArray[np.uint64]
+
+
+@dataclass(eq=False)
+class Part:
+    """Rows ``start`` to ``stop`` of a load, and how far they are."""
+
+    number: int
+    start: int
+    stop: int
+    sha256: str
+    #: The columns that tell the rows apart, and a hash of each row over them.
+    names: list[str]
+    marks: Marks
+    state: str = PLANNED
+    job: Job | None = None
+    batch: str | None = None
+    #: Nothing more will happen to it by itself, or nobody can be asked any more.
+    ended: bool = False
+    given_up: bool = False
+    #: What the server said when it refused for good to take the rows.
+    refused: Exception | None = None
+    tries: int = 0
+    heard: float = 0.0
+    outcomes: pa.Table | None = None
+    reason: str = UNREACHABLE
+
+    @classmethod
+    def of(cls, number: int, chunk: Chunk, key: str | None, *, marked: bool) -> Part:
+        """Return the part for a chunk that is about to be sent, with marks if results need them."""
+        if not marked:
+            none = np.empty(0, np.uint64)
+            return cls(number, chunk.start, chunk.stop, digest(chunk.data), [], none)
+        names = [key] if key else []
+        rows = _csv.decode(chunk.data, columns=names or None)
+        if not key or not distinct(rows[key]):
+            rows = rows if not key else _csv.decode(chunk.data)
+            names = signing_columns(rows, key)
+        return cls(number, chunk.start, chunk.stop, digest(chunk.data), names, marks(rows, names))
+
+    @classmethod
+    def from_record(cls, record: PartRecord, job: Job | None) -> Part:
+        """Return a part that another process wrote down."""
+        return cls(
+            record.number,
+            record.start,
+            record.stop,
+            record.sha256,
+            json.loads(record.names),
+            np.frombuffer(record.marks, np.uint64),
+            record.state,
+            job,
+            record.batch,
+        )
+
+    def is_of(self, chunk: Chunk | None) -> bool:
+        """Tell whether these are its rows, to the byte."""
+        return chunk is not None and (chunk.start, chunk.stop, digest(chunk.data)) == (
+            self.start,
+            self.stop,
+            self.sha256,
+        )
+
+    @property
+    def record(self) -> PartRecord:
+        """The part as the ledger keeps it."""
+        return PartRecord(
+            self.number,
+            self.start,
+            self.stop,
+            self.state,
+            self.sha256,
+            json.dumps(self.names),
+            self.marks.tobytes(),
+            self.job.id if self.job else None,
+            self.batch,
+        )
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def committed(self) -> bool:
+        """Whether its rows may be in the org: they are never just sent again."""
+        return self.state in _COMMITTED
+
+    @property
+    def running(self) -> bool:
+        """Whether there is something to ask about."""
+        return self.committed and not self.ended
+
+    def free(self) -> None:
+        """Note that nothing of it is in the org, as was proven."""
+        self.state, self.job, self.batch = PLANNED, None, None
+
+    @property
+    def awaits_results(self) -> bool:
+        """Whether it has ended and its results are to be read."""
+        return self.committed and self.ended and not self.given_up and self.outcomes is None
+
+    def give_up(self, reason: str) -> None:
+        """End without results."""
+        self.ended, self.given_up, self.reason = True, True, reason
+
+    def accounted(self) -> pa.Table:
+        """Return the outcome of each row, and ``unknown_reason``."""
+        outcomes = self.outcomes
+        if outcomes is None and not self.committed:
+            outcomes = constant(len(self), "not_sent")
+        elif outcomes is None:
+            job = self.job.id if self.job else None
+            outcomes = constant(len(self), "unknown", error=_IN_WORDS[self.reason], job_id=job)
+        return with_reasons(outcomes, self.reason)
+
+
+def with_reasons(outcomes: pa.Table, reason: str) -> pa.Table:
+    """Add the column ``unknown_reason``: one reason for the rows of unknown fate."""
+    unknown = pc.equal(outcomes["outcome"], "unknown")
+    reasons = pc.if_else(unknown, reason, pa.scalar(None, pa.string()))
+    return outcomes.append_column("unknown_reason", reasons)
+
+
+def marks(rows: pa.Table, names: list[str]) -> Marks:
+    """Return a hash of each row over some columns, the same in every process."""
+    found = np.empty(len(rows), np.uint64)
+    # Some rows at a time: each text is an object of Python's for a moment.
+    for at in range(0, len(rows), _HASHED_ROWS):
+        part = rows.slice(at, _HASHED_ROWS)
+        texts = [pc.fill_null(part[name], "") for name in names]
+        joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
+        found[at : at + len(part)] = pd.util.hash_array(joined.to_numpy(), categorize=False)
+    return found
+
+
+def as_rows(found: Marks) -> pa.Table:
+    """Return hashes as a table to be matched by its one column."""
+    return pa.table({"mark": pa.array(found)})

@@ -1,0 +1,182 @@
+"""A load whose kernel is gone is brought to its end by another one, every row once in the org."""
+
+from __future__ import annotations
+
+import pytest
+from mortal import ROWS, Crash, Mortal, connect, frame, in_org
+
+import bulknb
+from bulknb._ledger import LEASE_SECONDS, Ledger
+from bulknb.errors import InputError, LeaseLostError, NotFoundError
+from bulknb.sandbox import Fault, ManualClock, Sandbox
+
+
+def crashed(sandbox: Sandbox, at: float, **options) -> bulknb.Org:
+    """Return the org, seen from another kernel, some time after a load's kernel died."""
+    with pytest.raises(Crash):
+        Mortal(sandbox, at, **options).run()
+    sandbox.clock.advance(LEASE_SECONDS + 1)
+    return connect(sandbox)
+
+
+@pytest.mark.parametrize("api", ["2.0", "1.0"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_step_is_resumed_with_every_row_once(tmp_path, monkeypatch, after, api):
+    with Sandbox(clock=ManualClock(), seed=7) as sandbox:
+        whole = Mortal(sandbox, float("inf"), api=api)
+        whole.run()
+    met = {"followed": 0, "sent": 0}
+    for at in range(1, whole.steps + 1):
+        monkeypatch.setenv("BULKNB_LEDGER", str(tmp_path / f"{at}.sqlite"))
+        with Sandbox(clock=ManualClock(), seed=7) as sandbox:
+            org = crashed(sandbox, at, after=after, api=api)
+            left = 0
+            for load in org.resume().wait():  # at first without the frame
+                said = load.frame["outcome"]
+                assert set(said) <= {"success", "not_sent"}, at
+                assert len(in_org(sandbox)) == (said == "success").sum(), at
+                left = (said == "not_sent").sum()
+                met["followed"] += 1
+            if left:
+                [load] = org.resume(frame()).wait()
+                assert load.frame.index.tolist() == frame().index.tolist()
+                assert load.counts["success"] == ROWS, at
+                met["sent"] += 1
+            assert in_org(sandbox) in ([], frame()["Name"].tolist()), at
+            assert not org.resume(), at
+    assert met["followed"] > whole.steps / 2
+    assert met["sent"] > 3
+
+
+def test_another_frame_is_refused_and_nothing_is_sent(sandbox, ledger):
+    org = crashed(sandbox, 12, after=True)
+    before = len(sandbox.requests)
+
+    for other in (frame().head(3), frame().assign(Name="Other")):
+        with pytest.raises(InputError, match="unfinished loads is of these rows"):
+            org.resume(other)
+
+    assert {method for method, _, _ in sandbox.requests[before:]} == {"GET"}
+    assert org.resume(frame()).wait()[0].counts["success"] == ROWS
+
+
+@pytest.mark.parametrize("kind", ["file", "frames"])
+def test_what_was_not_sent_of_a_file_or_of_frames_is_sent(sandbox, tmp_path, kind):
+    file = tmp_path / "rows.csv"
+    frame().to_csv(file, index=False)
+    data = {"file": file, "frames": [frame()[:4], frame()[4:]]}[kind]
+    org = crashed(sandbox, 12, data=data)
+
+    with pytest.raises(InputError, match="a single time only"):
+        org.resume(iter([frame()]))
+    [followed] = org.resume()
+    with pytest.raises(InputError, match=r"the first \d+ are accounted for.*org\.resume\(\)"):
+        followed.wait()
+    assert followed.counts["success"] == len(in_org(sandbox)) < ROWS
+    [load] = org.resume(data).wait()
+
+    assert load.counts["success"] == len(load.frame) == ROWS
+    assert in_org(sandbox) == frame()["Name"].tolist()
+    assert not org.resume()
+
+
+def test_without_the_frame_rows_that_were_sent_in_another_order_stand_in_its_own(sandbox):
+    data = frame().assign(Website=list("abababcbca"))
+    options = {"keep_together": "Website", "rows_per_chunk": 5, "chunk_bytes": 1_000}
+    org = crashed(sandbox, 20, data=data, **options)
+
+    [load] = org.resume().wait()
+
+    sent = load.committed
+    names = {record["Id"]: record["Name"] for record in sandbox.records("Account")}
+    assert [*names.values()] != data["Name"].tolist()
+    assert sent["Id"].map(names).tolist() == data["Name"].iloc[sent.index].tolist()
+
+
+def test_a_load_that_goes_on_elsewhere_is_left_alone_and_counted(sandbox, org):
+    mortal = Mortal(sandbox, float("inf"))
+    mortal.load._work.begin(mortal.load._ledger)
+
+    loads = org.resume()
+
+    assert (len(loads), loads.elsewhere) == (0, 1)
+    assert "1 more go on in another kernel" in repr(loads)
+
+
+def test_a_kernel_that_was_overtaken_stops_and_says_so(sandbox, org):
+    mortal = Mortal(sandbox, float("inf"))
+    follow = mortal.load._work.follow
+
+    def sleep_long_then_follow():
+        sandbox.clock.advance(LEASE_SECONDS + 1)
+        assert org.resume(frame()).wait()[0].counts["success"] == ROWS
+        follow()
+
+    mortal.load._work.begin(mortal.load._ledger)
+    mortal.load._work.follow = sleep_long_then_follow
+    mortal.load._run()
+
+    with pytest.raises(LeaseLostError, match="Another kernel"):
+        mortal.load.wait()
+    assert set(mortal.load.frame["unknown_reason"]) == {"taken_over"}
+    assert in_org(sandbox) == frame()["Name"].tolist()
+
+
+def test_an_open_job_that_no_load_made_is_shown_and_not_touched(sandbox, org):
+    mine = org.create_job("insert", "Account")
+    sandbox.add_user("other@example.com")
+    sandbox.connect(in_process=True, username="other@example.com").create_job("insert", "Account")
+
+    loads = org.resume()
+
+    assert [job.id for job in loads.orphans] == [mine.id]
+    assert mine.id in repr(loads)
+    assert mine.refresh().state == "Open"
+
+
+def test_a_load_that_never_took_a_step_is_forgotten(sandbox, org):
+    mortal = Mortal(sandbox, float("inf"))
+    mortal.load._work.begin(mortal.load._ledger)
+    sandbox.clock.advance(LEASE_SECONDS + 1)
+
+    assert len(org.resume()) == 0
+    assert Ledger().unfinished(org.url) == []
+
+
+def test_a_load_that_is_given_up_is_not_resumed_again(sandbox, ledger):
+    org = crashed(sandbox, 3, after=False)
+    [load] = org.resume().wait()
+    assert load.counts["not_sent"] == ROWS
+
+    load.abort()
+
+    assert not org.resume()
+
+
+def test_resuming_after_the_results_are_gone_says_expired(sandbox, org):
+    left = Mortal(sandbox, float("inf")).load
+    left._work.begin(left._ledger)
+    left._work.send_all()
+    sandbox.clock.advance(9 * 24 * 3600)
+
+    [load] = org.resume()
+    with pytest.raises(NotFoundError):
+        load.wait()
+
+    assert set(load.frame["outcome"]) == {"unknown"}
+    assert set(load.frame["unknown_reason"]) == {"results_expired"}
+
+
+def test_an_upload_that_came_twice_gives_its_rows_back_to_whoever_has_the_frame(sandbox, org):
+    sandbox.faults.add(Fault("dup", method="PUT"))
+    left = Mortal(sandbox, float("inf")).load
+    left._work.begin(left._ledger)
+    left._work.send_all()
+    sandbox.clock.advance(LEASE_SECONDS + 1)
+
+    [first] = org.resume().wait()
+    [second] = org.resume(frame()).wait()
+
+    assert first.counts["not_sent"] > 0
+    assert second.counts["success"] == ROWS
+    assert in_org(sandbox) == frame()["Name"].tolist()
