@@ -59,10 +59,9 @@ _BATCHES = {
     "apex_ms": "apex",
     "duration_ms": "took",
 }
+_WHICH = {"id": "id", "operation": "operation", "object": "object"}
 _JOBS = {
-    "id": "id",
-    "operation": "operation",
-    "object": "object",
+    **_WHICH,
     "job_type": "kind",
     "state": "state",
     "user": "user",
@@ -72,9 +71,7 @@ _JOBS = {
     "total_processing_time_ms": "total ms",
 }
 _STUCK = {
-    "id": "id",
-    "operation": "operation",
-    "object": "object",
+    **_WHICH,
     "user": "user",
     "reason": "reason",
     "for": "for",
