@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,9 +26,11 @@ Mode = Literal["parallel", "serial"]
 
 #: 100 MB is the most that Salesforce advises for a 2.0 job: it grows by half in its base64.
 CHUNK_BYTES = 95_000_000
-#: "Bulk API Limits": of a 1.0 batch.
-BATCH_ROWS = 10_000
-BATCH_BYTES = 10_000_000
+#: API -> the most rows and bytes of one upload: a batch of 1.0 ("Bulk API Limits"), a job of 2.0.
+UPLOAD_LIMITS: dict[Api, tuple[float, float]] = {
+    "1.0": (10_000, 10_000_000),
+    "2.0": (math.inf, math.inf),  # of bytes, what is asked for
+}
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,13 @@ class Rows:
         self.key_column = plan.key_column
         self.key = plan.key
         self.total = None if source.held is None else len(source.held)
-        classic = order.api == "1.0"
-        most = (order.rows_per_chunk, BATCH_ROWS if classic else None)
+        most_rows, most_bytes = UPLOAD_LIMITS[order.api]
+        rows = min(math.inf if order.rows_per_chunk is None else order.rows_per_chunk, most_rows)
         self._chunks = Chunks(
             source,
             plan.encoding(source, tz=order.tz, nulls=order.nulls),
-            limit=min(order.chunk_bytes, BATCH_BYTES) if classic else order.chunk_bytes,
-            rows=min((rows for rows in most if rows is not None), default=None),
+            limit=int(min(order.chunk_bytes, most_bytes)),
+            rows=None if rows == math.inf else int(rows),
             together=[name for name in (order.keep_together, plan.key_column) if name],
         )
 
