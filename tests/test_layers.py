@@ -163,7 +163,7 @@ def test_an_import_against_the_layers_is_found(path, source):
             "class Job:\n    def _ipython_display_(self):\n        from .. import widgets",
         ),
         ("bulknb/__init__.py", "def __getattr__(name):\n    from . import sandbox"),
-        ("bulknb/cli.py", "import bulknb\nfrom . import plots, sandbox"),
+        ("bulknb/cli/demo.py", "import bulknb\nfrom .. import plots, sandbox"),
         ("bulknb/sandbox/app.py", "import flask\nfrom .store import Store"),
         (
             "bulknb/sandbox/__init__.py",
