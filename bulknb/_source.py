@@ -10,7 +10,9 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -29,6 +31,7 @@ __all__ = ["Piece", "Rows", "Source"]
 Rows: TypeAlias = "pd.DataFrame | pa.Table"
 
 _BLOCK_BYTES = 8 << 20
+_BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 #: Rows of a Parquet file or Dataset that are read at once.
 _BATCH_ROWS = 16_384
 
@@ -307,11 +310,31 @@ def _csv_file(path: Path) -> Source:
     try:
         with io.TextIOWrapper(_binary(path), "utf-8-sig", newline="") as text:
             names = next(csv.reader(text), [])
-    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
+        quotes = _count(path, b'"')
+    except (UnicodeDecodeError, csv.Error, *_BROKEN_GZIP) as error:
         trouble = type(error).__name__  # its text may quote a row
     else:
+        if quotes % 2:  # Arrow would take the rest of the file for the text of a cell
+            raise InputError(
+                f"{path.name!r} ends inside a quoted cell of row {_broken_row(path)}: the file was "
+                "cut off, or a quote is missing or not doubled"
+            )
         return _stream(lambda: _csv_tables(path, names), pd.Index(names), text=True)
     raise InputError(f"{path.name!r} cannot be read as CSV in UTF-8 ({trouble})")
+
+
+def _count(path: Path, byte: bytes) -> int:
+    with _binary(path) as file:
+        return sum(block.count(byte) for block in iter(lambda: file.read(_BLOCK_BYTES), b""))
+
+
+def _broken_row(path: Path) -> int:
+    """Return the number of the row that follows the last one in good order."""
+    rows = 0
+    with io.TextIOWrapper(_binary(path), "utf-8-sig", newline="") as text, suppress(csv.Error):
+        for _ in csv.reader(text, strict=True):
+            rows += 1
+    return rows - 1  # the header is no row
 
 
 def _binary(path: Path) -> Any:
@@ -324,7 +347,7 @@ def _csv_tables(path: Path, names: list[str]) -> Iterator[pa.Table]:
         with _binary(path) as file:
             yield from _tables(_csv_batches(file, names))
             return
-    except (pa.ArrowException, EOFError, gzip.BadGzipFile) as error:
+    except (pa.ArrowException, *_BROKEN_GZIP) as error:
         row = re.search(r"Row #(\d+)", str(error))  # the rest of the text may quote the row
     where = f"row {int(row[1]) - 2} of it" if row else "it to its end"
     raise InputError(f"{path.name!r}: {where} cannot be read as CSV in UTF-8")

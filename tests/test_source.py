@@ -224,6 +224,9 @@ def test_cells_of_a_csv_file_are_its_text(tmp_path):
         (b"a\n\xff\n", "CSV"),
         (b"\xff\n1\n", "CSV"),
         (b"", "CSV"),
+        (b'a,b\n1,"2"\n3,"4\n5,6\n', r"inside a quoted cell of row 1\b"),
+        (b'a,b\n"1,2\n3,4\n', r"inside a quoted cell of row 0\b"),
+        (b'a\n"x"" y\n', r"inside a quoted cell of row 0\b"),
     ],
 )
 def test_a_broken_csv_file_is_refused_without_its_content(tmp_path, data, problem):
@@ -232,6 +235,14 @@ def test_a_broken_csv_file_is_refused_without_its_content(tmp_path, data, proble
 
     with pytest.raises(InputError, match=problem):
         list(Chunks(Source.of(file), Encoding(), limit=100))
+
+
+def test_a_packed_csv_file_that_was_cut_off_is_refused_before_its_first_row(tmp_path):
+    file = tmp_path / "rows.csv.gz"
+    file.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 10_000)[:-20])
+
+    with pytest.raises(InputError, match="EOFError"):
+        Source.of(file)
 
 
 @pytest.mark.parametrize(
