@@ -30,6 +30,8 @@ class Mortal:
         after: bool = False,
         api: str = "2.0",
         data: object = None,
+        object: str = "Account",
+        operation: str = "insert",
         **options,
     ) -> None:
         self.sandbox = sandbox
@@ -39,7 +41,7 @@ class Mortal:
         org = connect(sandbox, self._answer)
         data = frame() if data is None else data
         options = {"chunk_bytes": 60, "api": api, **options}
-        self.load = Load(org._wire, data, "Account", "insert", **options)
+        self.load = Load(org._wire, data, object, operation, **options)
         self.load._ledger._write = self._write  # a write is a step as a request is
         self.at, self.steps = at, 0
 

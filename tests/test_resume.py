@@ -8,7 +8,7 @@ from mortal import ROWS, Crash, Mortal, connect, frame, in_org
 import bulknb
 from bulknb._ledger import LEASE_SECONDS, Ledger
 from bulknb.errors import InputError, LeaseLostError, NotFoundError
-from bulknb.sandbox import Fault, ManualClock, Sandbox
+from bulknb.sandbox import Fault, Sandbox
 
 
 def crashed(sandbox: Sandbox, at: float, **options) -> bulknb.Org:
@@ -17,35 +17,6 @@ def crashed(sandbox: Sandbox, at: float, **options) -> bulknb.Org:
         Mortal(sandbox, at, **options).run()
     sandbox.clock.advance(LEASE_SECONDS + 1)
     return connect(sandbox)
-
-
-@pytest.mark.parametrize("api", ["2.0", "1.0"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_step_is_resumed_with_every_row_once(tmp_path, monkeypatch, after, api):
-    with Sandbox(clock=ManualClock(), seed=7) as sandbox:
-        whole = Mortal(sandbox, float("inf"), api=api)
-        whole.run()
-    met = {"followed": 0, "sent": 0}
-    for at in range(1, whole.steps + 1):
-        monkeypatch.setenv("BULKNB_LEDGER", str(tmp_path / f"{at}.sqlite"))
-        with Sandbox(clock=ManualClock(), seed=7) as sandbox:
-            org = crashed(sandbox, at, after=after, api=api)
-            left = 0
-            for load in org.resume().wait():  # at first without the frame
-                said = load.frame["outcome"]
-                assert set(said) <= {"success", "not_sent"}, at
-                assert len(in_org(sandbox)) == (said == "success").sum(), at
-                left = (said == "not_sent").sum()
-                met["followed"] += 1
-            if left:
-                [load] = org.resume(frame()).wait()
-                assert load.frame.index.tolist() == frame().index.tolist()
-                assert load.counts["success"] == ROWS, at
-                met["sent"] += 1
-            assert in_org(sandbox) in ([], frame()["Name"].tolist()), at
-            assert not org.resume(), at
-    assert met["followed"] > whole.steps / 2
-    assert met["sent"] > 3
 
 
 def test_another_frame_is_refused_and_nothing_is_sent(sandbox, ledger):
