@@ -160,7 +160,7 @@ class Query:
             missing = False
         if missing:
             raise ModuleNotFoundError("polars is not installed: pip install polars", name="polars")
-        return polars.from_arrow(self.arrow())
+        return polars.DataFrame(self.arrow())
 
     def to_parquet(self, path: str | Path) -> list[Path]:
         """Write the whole result as Parquet; waits for it.

@@ -215,9 +215,18 @@ def _in_memory(data: Any) -> Piece | None:
     if isinstance(data, pd.DataFrame):
         return Piece(data.copy(deep=False), data.index)
     if isinstance(data, pa.RecordBatch) or hasattr(data, "__arrow_c_stream__"):
-        table = pa.table(data)
+        table = _without_views(pa.table(data))
         return Piece(table, pd.RangeIndex(len(table)))
     return None
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return the table with plain text for text views, of which Arrow can take no single rows."""
+    schema = pa.schema(
+        field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
+        for field in table.schema
+    )
+    return table.cast(schema)
 
 
 def _stream(tables: Callable[[], Iterator[pa.Table]], columns: pd.Index, **facts: Any) -> Source:

@@ -8,6 +8,7 @@ import json
 import threading
 
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 from altered import accounts, altered, connect
@@ -138,6 +139,14 @@ def test_an_arrow_table_has_the_types_of_the_describe(org, names):
         pa.timestamp("us", tz="UTC"),
         pa.bool_(),
     ]
+
+
+def test_a_result_is_a_polars_frame_too(org, names):
+    frame = org.query(SOQL).polars()
+
+    assert isinstance(frame, polars.DataFrame)
+    assert frame.schema["Name"] == polars.String
+    assert frame["Name"].to_list() == names
 
 
 def test_polars_is_named_when_it_is_missing(org, names, monkeypatch):

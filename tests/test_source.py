@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -29,13 +30,6 @@ FRAME = pd.DataFrame(
     }
 )
 SENT = _csv.decode(_csv.write(Encoding().table(FRAME)))
-
-
-class Stream:
-    """A frame of some other library, as Arrow's C stream."""
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return pa.table(FRAME).__arrow_c_stream__(requested_schema)
 
 
 @pytest.fixture
@@ -64,7 +58,7 @@ SOURCES = {
     "table": lambda path: pa.table(FRAME),
     "reader": lambda path: pa.table(FRAME).to_reader(max_chunksize=300),
     "dataset": lambda path: dataset.dataset(path(".parquet")),
-    "c stream": lambda path: Stream(),
+    "polars": lambda path: polars.from_pandas(FRAME),
     "list": lambda path: in_frames(),
     "generator": lambda path: iter(in_frames()),
     "tables": lambda path: [
