@@ -13,7 +13,7 @@ import pandas as pd
 from ._encode import Encoding, Nulls
 from ._source import Source
 from ._wire import Wire
-from .errors import InputError, NotFoundError
+from .errors import InputError, NotFoundError, UnexpectedAnswerError
 
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
 
@@ -66,12 +66,18 @@ def describe(wire: Wire, name: str) -> dict[str, Any]:
     """
     path = f"/services/data/v{wire.api_version}/sobjects/{quote(name, safe='')}/describe"
     try:
-        description: dict[str, Any] = wire.request("GET", path).json()
+        try:
+            return _json(wire, path)
+        except UnexpectedAnswerError:  # such as half of it, or the page of a proxy
+            return _json(wire, path)
     except NotFoundError:
         pass
-    else:
-        return description
     raise InputError(f"The org has no object {name!r} that this user can see")
+
+
+def _json(wire: Wire, path: str) -> dict[str, Any]:
+    answer: dict[str, Any] = wire.request("GET", path).json()
+    return answer
 
 
 def plan(

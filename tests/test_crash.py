@@ -95,9 +95,7 @@ def data_of(world: World, from_file: bool, folder) -> object:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("case", LOADS)
-def test_a_crash_at_any_step_is_resumed_with_every_row_once(
-    tmp_path, monkeypatch, record_property, case, after
-):
+def test_a_crash_at_any_step_is_resumed_with_every_row_once(tmp_path, monkeypatch, case, after):
     operation, options, from_file = LOADS[case]
     with Sandbox(clock=ManualClock(), seed=7, objects=[ITEM]) as sandbox:
         world = World(sandbox, operation)
@@ -106,7 +104,6 @@ def test_a_crash_at_any_step_is_resumed_with_every_row_once(
         everything = world.holds()
     assert len(everything) == ROWS
     crashes = range(1 + [*LOADS].index(case) % STEP, whole.steps + 1, STEP)
-    record_property("crashes", len(crashes))
     followed = 0
     for at in crashes:
         monkeypatch.setenv("BULKNB_LEDGER", str(tmp_path / f"{at}.sqlite"))
