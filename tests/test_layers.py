@@ -18,7 +18,7 @@ LAYERS = (
     | {"_encode", "_source", "_chunks"},
     {"_jobs"},
     {"_frames"},
-    {"_history", "_ledger"},
+    {"_history", "_ledger", "_states"},
     {"_load", "_load_card", "_explain", "_reconcile", "_watch", "_lists", "_stuck"}
     | {"_check", "_cells", "_preflight"}
     | {"_remedies", "_retry", "_rows", "_sending", "_work"}
