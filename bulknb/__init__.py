@@ -17,6 +17,7 @@ from ._jobs import Batches, Job
 from ._listing import Jobs
 from ._load import Load
 from ._org import Org
+from ._past import History
 from ._preflight import Check
 from ._query import Query
 from ._resume import Loads
@@ -27,6 +28,7 @@ __all__ = [
     "Batches",
     "BulkError",
     "Check",
+    "History",
     "Job",
     "JobInfo",
     "Jobs",

@@ -23,13 +23,13 @@ from ._jobinfo import BatchInfo, JobInfo
 from ._xml import NAMESPACE
 from .errors import UnexpectedAnswerError
 
-__all__ = ["read_json", "read_plain_xml", "read_records", "to_frame"]
+__all__ = ["ARROW", "read_json", "read_plain_xml", "read_records", "to_frame"]
 
 Class = type[JobInfo] | type[BatchInfo]
 Record = Mapping[str, Any]
 
 #: dtype in a frame -> type in Arrow
-_ARROW: dict[str, pa.DataType] = {
+ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
     "Int64": pa.int64(),
     "boolean": pa.bool_(),
@@ -43,7 +43,7 @@ _PANDAS: dict[pa.DataType, Any] = {
 }
 
 #: Times are texts in JSON.
-_IN_JSON: dict[str, pa.DataType] = {**_ARROW, "datetime64[us, UTC]": pa.string()}
+_IN_JSON: dict[str, pa.DataType] = {**ARROW, "datetime64[us, UTC]": pa.string()}
 #: Text to us, since 60.0 and "60.0" are one version, but numbers in JSON.
 _NUMBERS_IN_JSON = ("apiVersion",)
 
@@ -247,7 +247,7 @@ def _array(values: list[Any], expected: pa.DataType) -> pa.Array:
 
 def _usual(array: Any, dtype: str) -> Any:
     """Return the column if its values have a type that the API writes; blank is missing."""
-    kind, target = array.type, _ARROW[dtype]
+    kind, target = array.type, ARROW[dtype]
     if pa.types.is_dictionary(kind) or pa.types.is_large_string(kind):
         return _usual(array.cast(pa.string()), dtype)
     if kind == pa.string():
@@ -292,7 +292,7 @@ def _one_by_one(cls: Class, declared: Field[Any], values: Any) -> pa.Array:
         known = {key: read_one(key[1]) for key in known}
         read = [known[type(value), value] for value in listed]
     try:
-        return pa.array(read, _ARROW[declared.metadata["dtype"]])
+        return pa.array(read, ARROW[declared.metadata["dtype"]])
     except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
         message = f"{cls.__name__}: {api} holds what no {declared.metadata['dtype']} can"
     raise UnexpectedAnswerError(message)

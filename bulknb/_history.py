@@ -20,7 +20,7 @@ from ._jobs import Job
 from ._xml import read_xml
 from .errors import InputError, UnexpectedAnswerError
 
-__all__ = ["jobs_frame"]
+__all__ = ["JobInfos", "jobs_frame", "records", "with_parts"]
 
 #: What `jobs_frame` reads: a JobInfo or Job, an API object as dict, JSON or XML text, or several.
 JobInfos = (
@@ -78,11 +78,11 @@ def jobs_frame(infos: JobInfos) -> pd.DataFrame:
     UnexpectedAnswerError
         A field holds what it cannot; the message names the field.
     """
-    return to_frame(_history(infos))
+    return to_frame(with_parts(_read(infos)))
 
 
-def _history(infos: JobInfos) -> pa.Table:
-    table = _read(infos)
+def with_parts(table: pa.Table) -> pa.Table:
+    """Return typed columns of the fields of `JobInfo`, and those that `jobs_frame` derives."""
     job_type, done = _kind_and_end(table)
     table = table.set_column(table.schema.get_field_index("job_type"), "job_type", job_type)
     return _extended(table, {"done": done, **_breakdown(table, done)})
@@ -152,7 +152,7 @@ def _read(infos: object) -> pa.Table:
     texts = _json_objects(given)
     table = read_json(JobInfo, texts) if texts else None
     if table is None:
-        table = read_records(JobInfo, given if _are_jobs(given) else list(_records(given)))
+        table = read_records(JobInfo, given if _are_jobs(given) else list(records(given)))
     return table
 
 
@@ -174,15 +174,15 @@ def _json_objects(given: object) -> list[bytes] | None:
     return texts if all(text.startswith(b"{") for text in texts) else None
 
 
-def _records(infos: object) -> Iterator[Mapping[str, Any]]:
+def records(infos: object) -> Iterator[Mapping[str, Any]]:
     """Yield the API objects in whatever holds them."""
     if isinstance(infos, JobInfo):
         yield {api: getattr(infos, name) for name, api in _API_NAMES.items()}
     elif isinstance(infos, Job):
-        yield from _records(infos.info)
+        yield from records(infos.info)
     elif isinstance(infos, Mapping):
         if "records" in infos:  # a page of "Get All Jobs"
-            yield from _records(infos["records"])
+            yield from records(infos["records"])
         elif "id" in infos or "state" in infos:
             yield infos
         else:
@@ -191,7 +191,7 @@ def _records(infos: object) -> Iterator[Mapping[str, Any]]:
         yield from _records_of_text(infos)
     elif isinstance(infos, Iterable):
         for info in infos:
-            yield from _records(info)
+            yield from records(info)
     else:
         raise InputError(
             f"A {type(infos).__name__} is not a job: give JobInfos, dicts, JSON or XML"
@@ -209,7 +209,7 @@ def _records_of_text(text: str | bytes) -> Iterator[Mapping[str, Any]]:
         content = None
     if not isinstance(content, dict | list):
         raise InputError("This text is neither the JSON nor the XML of a job")
-    yield from _records(content)
+    yield from records(content)
 
 
 def _record_of_xml(document: str | bytes) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What must outlive a kernel, in one SQLite file: the journal of loads, and the jobs as last seen.
+"""What must outlive a kernel, in one SQLite file: the journal of loads, and what was seen of jobs.
 
 A load writes down what it is about to do before it does it, each time flushed to the disk. If that
 cannot be written, it is not done. So what a dead kernel left can always be told from the file and
@@ -11,7 +11,6 @@ access opens it anew, so that a forked or killed process leaves nothing behind.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import socket
@@ -19,21 +18,22 @@ import sqlite3
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
+import pyarrow as pa
 
+from . import _snapshots
 from ._jobinfo import JobInfo
+from ._snapshots import Look, OrgKey, Which
 from ._wire import Clock
 from .errors import LeaseLostError, LedgerError
 
 __all__ = ["Journal", "Ledger", "LoadRecord", "PartRecord"]
-
-log = logging.getLogger("bulknb.ledger")
 
 #: Names the file, in place of ``ledger.sqlite`` in the user's own data folder.
 ENVIRONMENT = "BULKNB_LEDGER"
@@ -45,8 +45,8 @@ _PATIENCE_SECONDS = 30.0
 _BUSY = ("locked", "busy")
 _JITTER = random.SystemRandom()
 
-_VERSION = 1
-_SCHEMA = """
+_VERSION = 2
+_LOADS = """
 CREATE TABLE load (
     id TEXT PRIMARY KEY, org TEXT NOT NULL, parent TEXT, began REAL NOT NULL, ended REAL,
     rows INTEGER, wanted TEXT NOT NULL, places BLOB,
@@ -59,10 +59,6 @@ CREATE TABLE part (
     PRIMARY KEY (load, number)
 );
 CREATE TABLE made (job TEXT PRIMARY KEY, load TEXT NOT NULL);
-CREATE TABLE snapshot (
-    org TEXT NOT NULL, job TEXT NOT NULL, seen REAL NOT NULL, info TEXT NOT NULL,
-    PRIMARY KEY (org, job, seen)
-);
 """
 
 T = TypeVar("T")
@@ -192,50 +188,57 @@ class Ledger:
         """Return whether a load of this ledger made the job."""
         return bool(self._read("SELECT 1 FROM made WHERE job = ?", job))
 
-    def saw(self, org: str, info: JobInfo, *, at: float) -> None:
-        """Keep what the server said of a job at a time, if it is news.
+    def keep(
+        self, org: OrgKey, looks: Iterable[Look], *, patience: float | None = None
+    ) -> set[str]:
+        """Keep looks at jobs of an org; return the ids of those that brought news.
 
-        A history that cannot be written is no reason to stop: it is only logged.
+        With `patience`, another process that is writing is waited for so many seconds only.
         """
-        said = json.dumps(info.raw, sort_keys=True, default=str)
+        return self._write(lambda db: _snapshots.keep(db, org, looks), patience)
 
-        def work(db: sqlite3.Connection) -> None:
-            last = db.execute(
-                "SELECT info FROM snapshot WHERE org = ? AND job = ? ORDER BY seen DESC LIMIT 1",
-                (org, info.id),
-            ).fetchone()
-            if last is None or last[0] != said:
-                db.execute(
-                    "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)", (org, info.id, at, said)
-                )
+    def jobs(self, which: Which) -> pa.Table:
+        """Return the newest of each job that was seen: ``org`` and the fields of `JobInfo`."""
+        return self._table(_snapshots.read_jobs, which)
 
-        try:
-            self._write(work)
-        except LedgerError as error:
-            log.warning("A job's state was not kept: %s", error)
+    def snapshots(self, which: Which) -> pa.Table:
+        """Return a row per change of a job that was seen."""
+        return self._table(_snapshots.read_snapshots, which)
 
-    def snapshots(self, org: str, job: str) -> list[tuple[float, dict[str, Any]]]:
-        """Return what the server said of a job: (seconds since the epoch, JobInfo), in time."""
-        found = self._read(
-            "SELECT seen, info FROM snapshot WHERE org = ? AND job = ? ORDER BY seen", org, job
-        )
-        return [(seen, json.loads(info)) for seen, info in found]
+    def archive(self, which: Which) -> pa.Table:
+        """Return all that was seen of jobs as one table, for `restore`."""
+        return self._table(_snapshots.read_archive, which)
+
+    def restore(self, archive: pa.Table) -> set[str]:
+        """Keep what another ledger had; return the ids of the jobs of which it had news."""
+        return self._write(lambda db: _snapshots.restore(db, archive))
 
     # The file
+
+    def _table(
+        self, read: Callable[[sqlite3.Connection, Which], pa.Table], which: Which
+    ) -> pa.Table:
+        if self.path.exists():
+            return self._write(lambda db: read(db, which))
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+            _migrate(db)
+            return read(db, which)
 
     def _read(self, query: str, *values: object) -> list[Any]:
         if not self.path.exists():
             return []
         return self._write(lambda db: db.execute(query, values).fetchall())
 
-    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _write(self, work: Callable[[sqlite3.Connection], T], patience: float | None = None) -> T:
         """Do the work as one transaction that is on the disk when this returns."""
+        patience = _PATIENCE_SECONDS if patience is None else patience
         # Other processes hold the file by the real time, whatever the clock of the org shows.
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + patience
         while True:
             try:
                 self._prepare()
-                with closing(sqlite3.connect(self.path, _BUSY_SECONDS, isolation_level=None)) as db:
+                wait = min(_BUSY_SECONDS, patience)
+                with closing(sqlite3.connect(self.path, wait, isolation_level=None)) as db:
                     db.execute("PRAGMA synchronous = FULL")
                     # At once the lock to write: one that is asked for later may be refused.
                     db.execute("BEGIN IMMEDIATE")
@@ -341,14 +344,29 @@ def _default_path() -> Path:
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    """Make the tables in a new file; refuse the file of a newer bulknb."""
+    """Make the tables in a new file, or those that an older one lacks; refuse that of a newer."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise LedgerError("The ledger was written by a newer bulknb: update bulknb")
+    if version == _VERSION:
+        return
     if version == 0:
-        for statement in _SCHEMA.split(";"):
+        for statement in _LOADS.split(";"):
             db.execute(statement)
-        db.execute(f"PRAGMA user_version = {_VERSION}")
+        _snapshots.make_tables(db)
+    else:
+        _from_1(db)
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _from_1(db: sqlite3.Connection) -> None:
+    """Take over the jobs of the first version, which kept each change as JSON."""
+    changes = db.execute("SELECT org, seen, info FROM snapshot ORDER BY seen").fetchall()
+    db.execute("DROP TABLE snapshot")
+    _snapshots.make_tables(db)
+    for org, seen, info in changes:
+        look = Look(JobInfo.from_dict(json.loads(info)), _snapshots.moment(seen))
+        _snapshots.keep(db, OrgKey(org), [look])
 
 
 def _owner() -> str:

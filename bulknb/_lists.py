@@ -62,7 +62,9 @@ def _pages(wire: Wire, path: str, params: Mapping[str, str]) -> Iterator[JobInfo
             records, following = answer["records"], answer.get("nextRecordsUrl")
         except (KeyError, TypeError, AttributeError):
             raise UnexpectedAnswerError("The answer is not a list of jobs") from None
-        yield from map(JobInfo.from_dict, records)
+        infos = list(map(JobInfo.from_dict, records))
+        wire.ear.hear(*infos)
+        yield from infos
         if not following:
             return
         if following in seen:
@@ -118,7 +120,7 @@ class Known:
             with contextlib.suppress(NotFoundError, NotAllowedError):
                 self.saw(job.refresh().info, wire.clock.time())
 
-        with ThreadPoolExecutor(_PARALLEL_READS) as readers:
+        with wire.ear.together(), ThreadPoolExecutor(_PARALLEL_READS) as readers:
             list(readers.map(look, jobs))
 
     def me(self, wire: Wire) -> str:

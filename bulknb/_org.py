@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,23 @@ from . import _check
 from ._about import About, read_about
 from ._csv import Nulls
 from ._jobs import Job, PkChunking, confirmed, create_job, find_job, production_name
+from ._jobs.ids import full
 from ._ledger import Ledger
 from ._listing import Jobs, list_jobs
 from ._lists import Known
 from ._load import Load
+from ._memory import Memory
+from ._past import History, Live
 from ._preflight import Check, check
 from ._query import Query
 from ._query_plan import Plan, plan
 from ._query_slices import Slices
 from ._resume import Loads, resume
 from ._rows import CHUNK_BYTES, Api, Mode
+from ._snapshots import OrgKey
 from ._source import Source
 from ._wire import Clock, Wire
+from .errors import LedgerError
 
 if TYPE_CHECKING:
     from .widgets import JobBoard
@@ -43,6 +49,9 @@ class Org:
         self._read_at = 0.0
         self._known = Known()
         self._ledger = Ledger()
+        id = wire.organization
+        self._memory = Memory(self._ledger, OrgKey(wire.origin, id and full(id)))
+        wire.ear.keeper = self._memory.take
 
     @property
     def url(self) -> str:
@@ -278,7 +287,8 @@ class Org:
         data, object, operation, external_id, tz, nulls, chunk_bytes
             As for `load`.
         history : DataFrame, optional
-            Past jobs, as ``bulknb.jobs_frame`` has them, to tell the time to expect from.
+            Past jobs, as ``bulknb.jobs_frame`` has them, to tell the time to expect from; by
+            default those of ``org.history``.
 
         Returns
         -------
@@ -299,7 +309,7 @@ class Org:
             tz=tz,
             nulls=nulls,
             chunk_bytes=chunk_bytes,
-            history=history,
+            history=self._past(object, operation) if history is None else history,
         )
 
     def create_job(
@@ -438,6 +448,18 @@ class Org:
         from .widgets import JobBoard
 
         return JobBoard(self)
+
+    @property
+    def history(self) -> History:
+        """What was ever seen of the org's jobs, also those that Salesforce has forgotten."""
+        live = Live(self._wire, self._known, self._memory)
+        return History(path=self._ledger.path, live=live)
+
+    def _past(self, object: str, operation: str) -> pd.DataFrame | None:
+        """Return the past of such jobs, if it can be read."""
+        with contextlib.suppress(LedgerError):
+            return self.history.frame(object=object, operation=operation)
+        return None
 
     def describe(self, object: str) -> dict[str, Any]:
         """Return Salesforce's describe of an object: its fields and what may be done with it."""

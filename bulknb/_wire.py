@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import threading
 import time
 import zlib
@@ -24,6 +25,7 @@ from requests.adapters import BaseAdapter
 from ._answer import Answer, refusal
 from ._auth import Secret
 from ._gate import TROUBLE, Clock, Gate, is_spent
+from ._heard import Ear
 from ._origin import is_loopback, origin_of, own_path
 from .errors import (
     SIGN_IN,
@@ -47,6 +49,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 _BOMB_BYTES = 64_000_000
 _BOMB_RATIO = 200
 
+_ORGANIZATION = re.compile("(00D[A-Za-z0-9]{12})!")
 _BROKEN = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -90,6 +93,11 @@ class Wire:
         Called in this process instead of the network.
     clock : optional
         The `time` module, or something with its ``time``, ``monotonic`` and ``sleep``.
+
+    Attributes
+    ----------
+    ear : Ear
+        Is told what the server says of jobs.
     """
 
     def __init__(
@@ -111,6 +119,7 @@ class Wire:
         self._sign_in = sign_in
         self._renewing = threading.Lock()
         self._gate = Gate(clock)
+        self.ear = Ear(clock)
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "gzip"
         # A proxy from the environment is for the world outside, not for this machine.
@@ -120,6 +129,15 @@ class Wire:
 
     def __repr__(self) -> str:
         return f"Wire({self.origin}, v{self.api_version})"
+
+    @property
+    def organization(self) -> str | None:
+        """The org's id of 15 characters, if the session tells: its id begins with it and "!".
+
+        None for a server on this machine: all that stand for an org may bear the same.
+        """
+        found = None if is_loopback(self.origin) else _ORGANIZATION.match(self._token())
+        return found and found[1]
 
     @property
     def paused(self) -> str:

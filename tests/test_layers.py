@@ -14,17 +14,28 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A unit (a file or folder of bulknb) imports from its own layer and below.
 LAYERS = (
     {"errors", "_jobinfo", "_xml", "_html", "soql", "_selection"},
-    {"_wire", "_answer", "_gate", "_origin", "_csv", "_auth", "_oauth", "_pages", "_typed"}
+    {
+        "_wire",
+        "_answer",
+        "_gate",
+        "_heard",
+        "_origin",
+        "_csv",
+        "_auth",
+        "_oauth",
+        "_pages",
+        "_typed",
+    }
     | {"_encode", "_source", "_chunks"},
     {"_jobs"},
     {"_frames"},
-    {"_history", "_ledger", "_states"},
+    {"_history", "_ledger", "_memory", "_snapshots", "_states"},
     {"_load", "_load_card", "_explain", "_reconcile", "_watch", "_lists", "_stuck"}
     | {"_check", "_cells", "_preflight"}
     | {"_remedies", "_retry", "_rows", "_sending", "_work"}
     | {"_query", "_query_card", "_query_plan", "_query_slices", "_query_types"}
     | {"_files", "_background"},
-    {"_listing", "_about", "_resume"},
+    {"_listing", "_about", "_resume", "_past", "_imports", "_events"},
     {"_org"},
     {"_connect", "_live_jobs"},
     {"__init__"},

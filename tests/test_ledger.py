@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 import bulknb
-from bulknb import JobInfo
 from bulknb._ledger import LEASE_SECONDS, Ledger, PartRecord
 from bulknb.errors import LeaseLostError, LedgerError
 from bulknb.sandbox import ManualClock
@@ -124,24 +123,6 @@ def test_a_ledger_that_breaks_midway_stops_before_the_next_commit(sandbox, org, 
     assert isinstance(load.error, LedgerError) == (load.counts["not_sent"] > 0)
     closes = [path for method, path, _ in sandbox.requests if method == "PATCH"]
     assert len(closes) >= len(there)
-
-
-def test_a_job_is_kept_each_time_it_has_changed(ledger):
-    book = Ledger()
-    for at, state in enumerate(["Open", "Open", "UploadComplete", "JobComplete"]):
-        book.saw(ORG, JobInfo.from_dict({"id": "750000000000001AAA", "state": state}), at=at)
-
-    seen = [(at, raw["state"]) for at, raw in book.snapshots(ORG, "750000000000001AAA")]
-    assert seen == [(0, "Open"), (2, "UploadComplete"), (3, "JobComplete")]
-
-
-def test_a_load_keeps_what_it_saw_of_its_jobs(org, ledger):
-    load = org.load(pd.DataFrame({"Name": ["Acme"]}), "Account", "insert").wait()
-
-    seen = Ledger().snapshots(org.url, load.jobs[0].id)
-
-    assert seen[-1][1]["state"] == "JobComplete"
-    assert seen[-1][1]["numberRecordsProcessed"] == 1
 
 
 def test_the_ledger_holds_no_token_and_no_value(sandbox, org, ledger):

@@ -119,7 +119,9 @@ class Job:
             expect=(200, 201),
             headers=headers,
         )
-        return cls(wire, cls._read(answer))
+        said = cls._read(answer)
+        wire.ear.hear(said)
+        return cls(wire, said)
 
     @property
     def id(self) -> str:
@@ -373,6 +375,7 @@ class Job:
         said = self._read(answer)
         if not said.id or said.id[:15] != self.id[:15]:
             raise UnexpectedAnswerError(f"The server was asked for job {self.id}, not {said.id}")
+        self._wire.ear.hear(said)
         return self.hear(said)
 
     def hear(self, said: JobInfo) -> Job:

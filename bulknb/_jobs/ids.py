@@ -31,6 +31,11 @@ def checked(id: str, prefix: str, noun: str) -> str:
     return id
 
 
+def full(id: str) -> str:
+    """Return the form of 18 characters of an id, if it is one of 15."""
+    return id + _checksum(id) if len(id) == 15 and id.isascii() and id.isalnum() else id
+
+
 def _checksum(fifteen: str) -> str:
     """Return the three characters that say which of the fifteen are capitals, five at a time."""
     fives = (fifteen[:5], fifteen[5:10], fifteen[10:])

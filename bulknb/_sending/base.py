@@ -156,10 +156,6 @@ class Sender(ABC):
         """Return the reason for unknown rows after an error."""
         return RESULTS_EXPIRED if isinstance(error, NotFoundError) else UNREACHABLE
 
-    def saw(self, job: Job) -> None:
-        """Keep what the server said of a job."""
-        self.journal.ledger.saw(self.wire.origin, job.info, at=self.wire.clock.time())
-
 
 def discard(job: Job) -> Job:
     """Abort a job that the load itself gives up, or whose abort was asked of the load."""

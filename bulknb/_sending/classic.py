@@ -161,7 +161,6 @@ class ClassicSender(Sender):
             for part in doubtful:
                 part.refused = None if part.batch else UnreachableError("The batch was lost")
         job.refresh()
-        self.saw(job)
         if job.state == "Open" and self.stopped():
             discard(job)
         elif job.state == "Open" and self._sealed:

@@ -114,7 +114,6 @@ class IngestSender(Sender):
     def _look(self, part: Part) -> None:
         job = _job(part)
         state = job.refresh().state
-        self.saw(job)
         if state == "Open":
             self._close_again(part, job)
         elif state == "Aborted" and part.refused and self._is_untouched(job):
