@@ -21,6 +21,7 @@ from ._past import History
 from ._preflight import Check
 from ._query import Query
 from ._resume import Loads
+from ._trend import trend
 from .errors import BulkError
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Query",
     "connect",
     "jobs_frame",
+    "trend",
 ]
 
 __version__ = "0.1.0"

@@ -12,38 +12,28 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # From the ground up. A unit (a file or folder of bulknb) imports from its own layer and below.
-LAYERS = (
-    {"errors", "_jobinfo", "_xml", "_html", "soql", "_selection"},
-    {
-        "_wire",
-        "_answer",
-        "_gate",
-        "_heard",
-        "_origin",
-        "_csv",
-        "_auth",
-        "_oauth",
-        "_pages",
-        "_typed",
-    }
-    | {"_encode", "_source", "_chunks"},
-    {"_jobs"},
-    {"_frames"},
-    {"_history", "_ledger", "_memory", "_snapshots", "_states"},
-    {"_load", "_load_card", "_explain", "_reconcile", "_watch", "_lists", "_stuck"}
-    | {"_check", "_cells", "_preflight"}
-    | {"_remedies", "_retry", "_rows", "_sending", "_work"}
-    | {"_query", "_query_card", "_query_plan", "_query_slices", "_query_types"}
-    | {"_files", "_background"},
-    {"_listing", "_about", "_resume", "_past", "_imports", "_events"},
-    {"_org"},
-    {"_connect", "_live_jobs"},
-    {"__init__"},
-    {"plots", "widgets"},
-    {"report", "dask", "_doctor"},
-    {"cli"},
-    {"__main__"},
-)
+LAYERS = [
+    set(units.split())
+    for units in (
+        "_findings _html _jobinfo _selection _xml errors soql",
+        "_answer _auth _chunks _csv _encode _gate _heard _oauth _origin _pages _source "
+        "_typed _wire",
+        "_jobs",
+        "_frames",
+        "_history _ledger _memory _snapshots _states",
+        "_background _cells _check _explain _files _lists _load _load_card _preflight "
+        "_query _query_card _query_plan _query_slices _query_types _reconcile _remedies "
+        "_retry _rows _sending _stuck _trend _watch _work",
+        "_about _events _imports _listing _past _resume",
+        "_org",
+        "_connect _live_jobs",
+        "__init__",
+        "plots widgets",
+        "_doctor dask report",
+        "cli",
+        "__main__",
+    )
+]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 UNITS = {*LEVEL, "sandbox"}
 

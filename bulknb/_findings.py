@@ -1,0 +1,67 @@
+"""What was found out, as sentences with their numbers; and numbers in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ._html import card
+
+__all__ = ["Finding", "cards", "day", "number", "pace", "sentences"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found out.
+
+    Attributes
+    ----------
+    kind : str
+        What it is about, such as "shares", "queue" or "step".
+    sentence : str
+        The finding in words.
+    numbers : mapping
+        Its numbers by name, unrounded; names that end in ``_ms`` are milliseconds.
+    """
+
+    kind: str
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def sentences(findings: Iterable[Finding]) -> str:
+    """Return what was found, a line each."""
+    return "\n".join(finding.sentence for finding in findings)
+
+
+def cards(title: str, findings: Iterable[Finding]) -> str:
+    """Return what was found as HTML; everything is escaped."""
+    return card(title, [(finding.kind, finding.sentence) for finding in findings])
+
+
+def pace(part: str, *values: float) -> str:
+    """Return rates per 1,000 rows in the unit that suits them: "2.3 to 9.1 ms a row"."""
+    if part == "failed":
+        return f"{' to '.join(map(number, values))} of 1,000 rows"
+    if max(values) < 100:
+        return f"{' to '.join(map(number, values))} ms per 1,000 rows"
+    return f"{' to '.join(number(value / 1000) for value in values)} ms a row"
+
+
+def day(time: pd.Timestamp) -> str:
+    """Return a time to the minute, in UTC."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def number(value: float) -> str:
+    """Return two significant digits, and all those before the point."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"
