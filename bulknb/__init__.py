@@ -11,6 +11,8 @@ import importlib
 from types import ModuleType
 
 from ._connect import connect
+from ._explain import Explanation, explain
+from ._findings import Finding
 from ._history import jobs_frame
 from ._jobinfo import BatchInfo, JobInfo
 from ._jobs import Batches, Job
@@ -30,6 +32,8 @@ __all__ = [
     "BulkError",
     "Check",
     "History",
+    "Explanation",
+    "Finding",
     "Job",
     "JobInfo",
     "Jobs",
@@ -38,6 +42,7 @@ __all__ = [
     "Org",
     "Query",
     "connect",
+    "explain",
     "jobs_frame",
     "trend",
 ]

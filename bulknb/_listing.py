@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import pandas as pd
 
+from ._explain import Explanation, explain
 from ._history import jobs_frame
 from ._html import Cell, table
 from ._jobinfo import STATES, JobInfo
@@ -164,6 +165,15 @@ class Jobs(Sequence[Job]):
         frame = self.frame
         still = [pd.Timedelta(seconds=self._known.unchanged_for(id)) for id in frame["id"]]
         return stuck(frame.assign(unchanged_for=still), self._now(), **limits)
+
+    def explain(
+        self, *, past: pd.DataFrame | None = None, states: pd.DataFrame | None = None
+    ) -> Explanation:
+        """Return where the time of these jobs went, and whether it was always so.
+
+        Parameters and findings are those of `bulknb.explain`.
+        """
+        return explain(self.frame, past=past, states=states)
 
     def plot(self, by: str | Sequence[str] | None = None, **kwargs: Any) -> Axes:
         """Show where the processing time of each job went: `bulknb.plots.processing_times`."""

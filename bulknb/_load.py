@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from . import _load_card
-from ._explain import where_time_went
+from ._explain import Explanation, explain
 from ._history import jobs_frame
 from ._jobs import Job, confirmed
 from ._ledger import Journal, Ledger
@@ -418,9 +418,14 @@ class Load:
             # A file that has become shorter since has fewer rows than were to be sent again.
             self._parent._fold(frame, self._at[: len(frame)])
 
-    def explain(self) -> str:
-        """Say in one sentence where the processing time of the load went."""
-        return where_time_went(self.history)
+    def explain(
+        self, *, past: pd.DataFrame | None = None, states: pd.DataFrame | None = None
+    ) -> Explanation:
+        """Return where the time of the load went, and whether it was always so.
+
+        Parameters and findings are those of `bulknb.explain`.
+        """
+        return explain(self.history, past=past, states=states)
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener(load)`` called at news, on the load's own thread."""

@@ -15,7 +15,7 @@ from ._findings import Finding, cards, day, number, pace, sentences
 from ._history import JobInfos, jobs_frame
 from .errors import InputError
 
-__all__ = ["RATES", "Step", "Trend", "rates", "steps", "trend"]
+__all__ = ["RATES", "Step", "Trend", "rates", "steps", "trend", "weight"]
 
 #: Part -> the column of `rates` that has it.
 RATES = {
@@ -111,7 +111,7 @@ class Trend:
         if not self.steps:
             same = f"No step in the pace of {jobs:,} jobs of {kind} stands out from their spread."
             return (Finding("steady", same, {"jobs": jobs}),)
-        return tuple(step.finding for step in sorted(self.steps, key=_size, reverse=True))
+        return tuple(step.finding for step in sorted(self.steps, key=weight, reverse=True))
 
     def __str__(self) -> str:
         return sentences(self.findings)
@@ -211,8 +211,8 @@ def steps(history: JobInfos, *, least: float = 1.2) -> list[Step]:
     return sorted(found, key=lambda step: step.at)
 
 
-def _size(step: Step) -> float:
-    """How much a step weighs beside others: failures aside, by the milliseconds."""
+def weight(step: Step) -> float:
+    """Return how much a step weighs beside others: by its milliseconds, failures last."""
     return 0.0 if step.part == "failed" else abs(step.after - step.before)
 
 
@@ -251,7 +251,19 @@ def _cut(values: Values) -> int | None:
     excess = np.cumsum(ranks)[places - 1] - places * (count + 1) / 2
     height = np.abs(excess) / (spread * np.sqrt(places * (count - places) / count))
     best = int(height.argmax())
-    return int(places[best]) if _chance(height[best], count) <= _CHANCE else None
+    return (
+        _sharpened(values, int(places[best])) if _chance(height[best], count) <= _CHANCE else None
+    )
+
+
+def _sharpened(values: Values, at: int) -> int:
+    """Return the place nearby where the values change sides of the middle of both medians."""
+    before, after = np.median(values[:at]), np.median(values[at:])
+    if before == after:
+        return at
+    reach = abs(after - before) / 2
+    sides = np.clip((values - (before + after) / 2) * np.sign(before - after), -reach, reach)
+    return int(np.cumsum(sides)[_FEWEST - 1 : len(values) - _FEWEST].argmax()) + _FEWEST
 
 
 def _chance(height: Any, count: int) -> float:

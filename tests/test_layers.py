@@ -85,6 +85,8 @@ def allowed(importer: str, scope: str, target: str) -> bool:
         return True  # Jupyter asks a Job or Load for its panel
     if (scope, target) in (("Jobs.plot", "plots"), ("Org.board", "widgets")):
         return True  # short for plots.processing_times(jobs.frame) and widgets.JobBoard(org)
+    if (scope, target) == ("Job.explain", "_explain"):
+        return True  # short for bulknb.explain(job)
     if target == "sandbox":
         return importer == "cli"
     return LEVEL[target] <= LEVEL[importer]

@@ -10,7 +10,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pandas as pd
 
@@ -32,6 +32,9 @@ from .bodies import Data, Files
 from .confirm import confirmed
 from .facts import facts, title, tone
 from .properties import Known, check, check_headers
+
+if TYPE_CHECKING:
+    from .._explain import Explanation
 
 _FIRST_POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 60.0
@@ -320,6 +323,17 @@ class Job:
     def results(self) -> pd.DataFrame:
         """Return the job's results, one row per row, as the text that the server sent."""
         raise self._lacking("results")
+
+    def explain(
+        self, *, past: pd.DataFrame | None = None, states: pd.DataFrame | None = None
+    ) -> Explanation:
+        """Return where the time of the job went, as it was known last, and if it was always so.
+
+        Parameters and findings are those of `bulknb.explain`.
+        """
+        from .._explain import explain
+
+        return explain(self.info, past=past, states=states)
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the job in words, as (name, value): what its repr, card and panel show."""

@@ -19,7 +19,6 @@ from rich.progress import (
 
 import bulknb
 
-from .._explain import where_time_went
 from ..errors import BulkError, StillRunningError
 from ..plots import processing_times_figure
 from ._show import table
@@ -70,7 +69,7 @@ def _demo(console: Console, flights: int, output: Path) -> None:
         console.print("\nThe jobs, their times in milliseconds:", table(history, _HISTORY))
         _show_failures(console, loads)
         _show_sums(console, loads)
-        console.print(f"\n{where_time_went(history)}")
+        console.print(f"\n{bulknb.explain(history)}")
         _save_picture(console, history, output)
     console.print(
         "\nNext: [bold]make lab[/] opens notebooks/01_first_look.ipynb, the same story with "

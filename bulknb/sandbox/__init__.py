@@ -271,6 +271,23 @@ class Sandbox:
         if load:
             infer.save_rows(self._org, created, frame)
 
+    def set_trigger(self, name: str, *, apex_ms_per_row: float) -> None:
+        """Deploy triggers of another duration on an object, or with 0 take them away.
+
+        Parameters
+        ----------
+        name : str
+            The object.
+        apex_ms_per_row : float
+            Milliseconds that its triggers take for each record; a batch at work stays as it is.
+
+        Raises
+        ------
+        ValueError
+            The org has no such object.
+        """
+        self._org.set_trigger(name, apex_ms_per_row)
+
     @property
     def requests(self) -> tuple[tuple[str, str, int], ...]:
         """The requests answered so far: (method, path, status), oldest first."""

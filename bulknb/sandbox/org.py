@@ -103,6 +103,14 @@ class Org:
             self.store.create_table(kind)
             return kind
 
+    def set_trigger(self, name: str, apex_ms_per_row: float) -> None:
+        """Give an object's triggers another duration, for batches that start from now on."""
+        with self.lock:
+            kind = self.objects.get(name.lower())
+            if kind is None:
+                raise ValueError(f"The org has no object {name}.")
+            self.objects[name.lower()] = replace(kind, apex_ms_per_row=apex_ms_per_row)
+
     def _free_prefix(self) -> str:
         taken = {kind.key_prefix for kind in self.objects.values()}
         candidates = (f"a{number:02}" for number in range(100))

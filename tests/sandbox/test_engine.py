@@ -54,6 +54,20 @@ def test_the_times_of_a_finished_job_nest(sandbox, begin, states):
     assert active - apex == pytest.approx(1100, rel=0.1)
 
 
+def test_a_trigger_deployed_later_slows_the_batches_that_start_from_then_on(sandbox, begin, states):
+    before, running = (states(begin(csv(1000)), step=1)[-1], begin(csv(1000)))
+    sandbox.clock.advance(4)  # past the queue: its batch is at work
+    sandbox.set_trigger("account", apex_ms_per_row=3.0)
+    during, after = states(running, step=1)[-1], states(begin(csv(1000)), step=1)[-1]
+    apex = [job["apexProcessingTime"] for job in (before, during, after)]
+    assert apex == [0, 0, pytest.approx(3000, rel=0.1)]
+
+
+def test_a_trigger_needs_its_object(sandbox):
+    with pytest.raises(ValueError, match="no object Nope__c"):
+        sandbox.set_trigger("Nope__c", apex_ms_per_row=3.0)
+
+
 def test_batches_run_side_by_side_and_their_times_are_summed_up(sandbox, begin, states):
     began = sandbox.clock.time()
     *running, done = states(begin(csv(20_200)), step=1)
