@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from ._compare import Comparison, compare
 from ._connect import connect
 from ._explain import Explanation, explain
 from ._findings import Finding
@@ -32,6 +33,7 @@ __all__ = [
     "BulkError",
     "Check",
     "History",
+    "Comparison",
     "Explanation",
     "Finding",
     "Job",
@@ -41,6 +43,7 @@ __all__ = [
     "Loads",
     "Org",
     "Query",
+    "compare",
     "connect",
     "explain",
     "jobs_frame",

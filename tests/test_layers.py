@@ -24,7 +24,7 @@ LAYERS = [
         "_background _cells _check _explain _files _lists _load _load_card _preflight "
         "_query _query_card _query_plan _query_slices _query_types _reconcile _remedies "
         "_retry _rows _sending _stuck _trend _watch _work",
-        "_about _events _imports _listing _past _resume",
+        "_about _compare _events _imports _listing _past _resume",
         "_org",
         "_connect _live_jobs",
         "__init__",
