@@ -1,0 +1,11 @@
+"""History frames into pictures: frame first, Axes out.
+
+Every function here takes the frame of `bulknb.jobs_frame`, or of ``job.batches()``, and nothing
+from the network. `pyplot` is imported only when no Axes is given, so that figures can be drawn from
+any thread.
+"""
+
+from ._batches import batches
+from ._processing_times import processing_times, processing_times_figure
+
+__all__ = ["batches", "processing_times", "processing_times_figure"]

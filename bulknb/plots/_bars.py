@@ -1,0 +1,47 @@
+"""Many bars as one artist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.collections import PolyCollection
+
+from ._style import PENDING_HATCH, FloatArray, ink
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MAX_VECTORS = 1_000  # more bars than this would make an SVG of megabytes
+_MAX_HATCHED = 200  # bars so thin show no pattern, and each takes long to draw
+
+
+def boxes(
+    left: FloatArray, right: FloatArray, thickness: float, *, rows: FloatArray | None = None
+) -> FloatArray:
+    """Corners of one box per row, shape (rows, 4, 2)."""
+    middle = np.arange(len(left), dtype=float) if rows is None else rows
+    top, bottom = middle - thickness / 2, middle + thickness / 2
+    xs = np.stack([left, right, right, left], axis=1)
+    ys = np.stack([top, top, bottom, bottom], axis=1)
+    return np.stack([xs, ys], axis=2)
+
+
+def add_bars(
+    ax: Axes, corners: FloatArray, *, properties: Mapping[str, Any] | None = None, **look: Any
+) -> None:
+    """Draw `boxes` as one artist that looks so; the caller's `properties` have the last word."""
+    plain = {"linewidths": 0, "rasterized": len(corners) > _MAX_VECTORS}
+    bars = PolyCollection(list(corners), **(plain | look))
+    bars.set(**(properties or {}))
+    ax.add_collection(bars)
+
+
+def add_pending(ax: Axes, corners: FloatArray, label: str) -> None:
+    """Draw boxes of what is not done: hatched, or faint where they are too many for a pattern."""
+    if len(corners) > _MAX_HATCHED:
+        add_bars(ax, corners, label=label, facecolors=ink(ax), alpha=0.4)
+    elif len(corners):
+        frame: dict[str, Any] = {"facecolors": "none", "edgecolors": ink(ax), "linewidths": 1}
+        add_bars(ax, corners, label=label, hatch=PENDING_HATCH, **frame)

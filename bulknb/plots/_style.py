@@ -1,0 +1,174 @@
+"""What all pictures have in common: colours, units, words and labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.typing import ColorType
+
+FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+BoolArray = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+IntArray = np.ndarray[tuple[int, ...], np.dtype[np.intp]]
+
+#: Okabe and Ito: apart for every kind of colour vision, and on grey paper.
+BLUE, ORANGE, YELLOW = "#0072B2", "#E69F00", "#F0E442"
+SKY, GREEN, VERMILION, PURPLE, GREY = "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#8A8A8A"
+
+FONT_SIZE = 8  # points
+MAX_LABELS = 60  # each costs some 2.5 ms to draw, a bar next to nothing
+PENDING_HATCH = "/////"
+_MAX_NAME = 40  # characters
+_MIN_SLOTS = 4  # a single bar shall not fill the Axes
+
+# A unit, its milliseconds, and the longest time (in milliseconds) from which it reads best.
+_UNITS = (("h", 3_600_000, 7_200_000), ("min", 60_000, 120_000), ("s", 1_000, 1_000), ("ms", 1, 0))
+
+
+class Segment(NamedTuple):
+    """A kind of thing that bars consist of."""
+
+    column: str  # or the value that a column has
+    color: str
+    label: str
+
+
+#: What processing time consists of.
+PARTS = (
+    Segment("apex_ms", BLUE, "Apex (triggers, flows)"),
+    Segment("api_ms", ORANGE, "API active, without Apex"),
+    Segment("rest_ms", YELLOW, "Rest: waiting and (de)serialization"),
+)
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], *, name: str, source: str) -> None:
+    """Refuse a frame without these columns, and say where to take one from."""
+    if missing := [column for column in columns if column not in frame]:
+        raise KeyError(f"{name} lacks the columns {', '.join(missing)}: {source}")
+
+
+def require_history(history: pd.DataFrame, *columns: str) -> None:
+    """Refuse a frame that is not one of jobs."""
+    needed = ["id", "object", "operation", "state", "done", *columns]
+    require(history, needed, name="history", source="build it with bulknb.jobs_frame")
+
+
+def keys_of(frame: pd.DataFrame, by: str | Sequence[str] | None, *, name: str) -> list[str]:
+    """Return the columns that `by` names, each of which there is."""
+    keys = [by] if isinstance(by, str) else list(by or ())
+    if unknown := [key for key in keys if key not in frame]:
+        raise KeyError(f"by: {name} has no column {', '.join(unknown)}")
+    return keys
+
+
+def current_axes(ax: Axes | None) -> Axes:
+    """Return `ax`, or where pyplot draws."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.gca()
+    return ax
+
+
+def are_done(history: pd.DataFrame) -> pd.Series[bool]:
+    """Tell which jobs have come to their end; of what is not known, none."""
+    return history["done"].astype("boolean").fillna(False).astype(bool)
+
+
+def numbers(column: pd.Series[Any]) -> pd.Series[float]:
+    """Return a column of numbers as floats, NaN where they are missing."""
+    return column.astype("Float64").astype(float)
+
+
+def unit_of(longest: float) -> tuple[str, float]:
+    """Return the unit that suits a time in milliseconds, and the milliseconds in it."""
+    return next((unit, ms) for unit, ms, least in _UNITS if longest >= least)
+
+
+def ink(ax: Axes) -> ColorType:
+    """Return the colour in which this Axes writes: light on a dark theme."""
+    return ax.xaxis.label.get_color()
+
+
+def short(id_: object) -> str:
+    """The end of an id: of its 15 characters, since the last 3 of 18 are only a checksum."""
+    return f"…{str(id_)[:15][-4:]}"
+
+
+def clip(value: Any) -> str:
+    """One line of at most `_MAX_NAME` characters; the end stays, since names differ there too."""
+    text = "not reported" if pd.isna(value) else " ".join(str(value).split())
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 13]}…{text[-12:]}"
+
+
+def job_labels(history: pd.DataFrame) -> list[str]:
+    """Return object, operation and the end of the id of each job."""
+    return [
+        " ".join([clip(name) for name in names if pd.notna(name)] + [short(id_)])
+        for *names, id_ in zip(history["object"], history["operation"], history["id"], strict=True)
+    ]
+
+
+def group_name(group: object) -> str:
+    """Return the values that a group's rows have in common, as one line."""
+    return " · ".join(map(clip, group if isinstance(group, tuple) else (group,)))
+
+
+def group_label(group: object, jobs: int, pending: int) -> str:
+    """Return the name of a group of jobs and how many there are."""
+    waiting = f", {pending:,} not done" if pending else ""
+    return f"{group_name(group)} ({counted(jobs, 'job')}{waiting})"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 job" or "2,000 jobs"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def label_step(ax: Axes, rows: int) -> int:
+    """Every how many rows a label fits."""
+    return math.ceil(rows / _label_room(ax))
+
+
+def label_rows(ax: Axes, labels: Sequence[str], step: int) -> None:
+    """Write a label at every `step`-th row; the first row is on top."""
+    rows = len(labels)
+    fit_rows(ax, rows)
+    ax.set_yticks(range(0, rows, step), labels[::step], fontsize=FONT_SIZE, parse_math=False)
+
+
+def fit_rows(ax: Axes, rows: int) -> None:
+    """Make room for so many rows."""
+    spare = max(_MIN_SLOTS - rows, 0) / 2
+    ax.set_ylim(rows - 0.5 + spare, -0.5 - spare)
+
+
+def name_rows(ax: Axes, keys: Sequence[str]) -> None:
+    """Say by which columns rows are grouped."""
+    ax.set_ylabel(", ".join(keys), parse_math=False)
+
+
+def legend_above(ax: Axes, *, ncols: int = 3) -> None:
+    """Put a legend above the Axes, if there is anything to explain."""
+    # Anchored at the right: it may grow over the tick labels, never out of the figure.
+    ax.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=ncols, frameon=False, fontsize=FONT_SIZE
+    )
+
+
+def draw_nothing(ax: Axes, words: str) -> Axes:
+    """Say in words that there is nothing to draw."""
+    ax.set(xticks=[], yticks=[])
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center")
+    return ax
+
+
+def _label_room(ax: Axes) -> int:
+    points = ax.bbox.height * 72 / ax.figure.dpi
+    return int(np.clip(points / (1.3 * FONT_SIZE), 1, MAX_LABELS))
