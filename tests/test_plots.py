@@ -9,10 +9,10 @@ from itertools import combinations, pairwise
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import matplotlib.style
-import numpy as np
 import pytest
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from pictures import boxes, job, legend_labels, lightness, notes, query_job, row_labels
 
 import bulknb
 from bulknb import plots
@@ -37,49 +37,9 @@ def pyplot():
     plt.close("all")
 
 
-def job(number=1, total=4103, active=3101, apex=1200, **fields):
-    """A finished ingest job as the server describes it; times in milliseconds."""
-    info = {
-        "id": f"750xx{number:010}AAA",
-        "operation": "upsert",
-        "object": "Flight__c",
-        "state": "JobComplete",
-        "jobType": "V2Ingest",
-        "totalProcessingTime": total,
-        "apiActiveProcessingTime": active,
-        "apexProcessingTime": apex,
-    }
-    return info | fields
-
-
-def query_job(number, total):
-    info = job(number, total, operation="query", jobType="V2Query", object="Account")
-    del info["apiActiveProcessingTime"], info["apexProcessingTime"]
-    return info
-
-
 RUNNING = job(1, total=0, active=3347, apex=0, state="InProgress")
 FAILED = job(2, total=0, active=0, apex=0, state="Failed")
 MIXED = [RUNNING, FAILED, query_job(3, 2500), job(4)]
-
-
-def boxes(ax, label):
-    """Left, right and middle height of each box that the legend calls `label`, in data units."""
-    (artist,) = [c for c in ax.collections if c.get_label() == label]
-    corners = [path.vertices for path in artist.get_paths()]
-    return [(xy[:, 0].min(), xy[:, 0].max(), xy[:4, 1].mean()) for xy in corners]
-
-
-def row_labels(ax):
-    return [label.get_text() for label in ax.get_yticklabels()]
-
-
-def legend_labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def notes(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def test_a_done_job_is_apex_then_api_then_rest(ax):
@@ -280,13 +240,6 @@ def test_colours_differ_in_grey_too(ax):
     colours = {to_hex(bar.get_facecolor()[0]) for bar in bars}
     assert len(colours) == 4
     assert all(abs(lightness(a) - lightness(b)) > 10 for a, b in combinations(colours, 2))
-
-
-def lightness(colour):
-    """CIE L*, 0 to 100, of an sRGB colour."""
-    channels = np.array(to_rgb(colour))
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16
 
 
 def test_marks_and_text_are_light_on_a_dark_theme():

@@ -7,5 +7,6 @@ any thread.
 
 from ._batches import batches
 from ._processing_times import processing_times, processing_times_figure
+from ._timeline import timeline
 
-__all__ = ["batches", "processing_times", "processing_times_figure"]
+__all__ = ["batches", "processing_times", "processing_times_figure", "timeline"]

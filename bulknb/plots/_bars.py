@@ -38,10 +38,10 @@ def add_bars(
     ax.add_collection(bars)
 
 
-def add_pending(ax: Axes, corners: FloatArray, label: str) -> None:
+def add_pending(ax: Axes, corners: FloatArray, label: str, *, color: str | None = None) -> None:
     """Draw boxes of what is not done: hatched, or faint where they are too many for a pattern."""
     if len(corners) > _MAX_HATCHED:
-        add_bars(ax, corners, label=label, facecolors=ink(ax), alpha=0.4)
+        add_bars(ax, corners, label=label, facecolors=color or ink(ax), alpha=0.4)
     elif len(corners):
-        frame: dict[str, Any] = {"facecolors": "none", "edgecolors": ink(ax), "linewidths": 1}
-        add_bars(ax, corners, label=label, hatch=PENDING_HATCH, **frame)
+        frame: dict[str, Any] = {"facecolors": "none", "edgecolors": color or ink(ax)}
+        add_bars(ax, corners, label=label, hatch=PENDING_HATCH, linewidths=1, **frame)

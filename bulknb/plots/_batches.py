@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +16,13 @@ from ._style import (
     SKY,
     VERMILION,
     YELLOW,
-    BoolArray,
     FloatArray,
     Segment,
+    by_value,
     current_axes,
     draw_nothing,
+    label_room,
     label_rows,
-    label_step,
     legend_above,
     require,
     short,
@@ -89,11 +88,10 @@ def _draw_gantt(frame: pd.DataFrame, ax: Axes, properties: dict[str, Any]) -> Ax
     unit, milliseconds = unit_of(longest)
     end = np.maximum(end, start + _LEAST_SHARE * longest)
     start, end, apex = (times / milliseconds for times in (start, end, apex))
-    step = label_step(ax, len(frame))
-    thickness = 0.8 if step == 1 else 1.0
+    thickness = 0.8 if len(frame) <= label_room(ax) else 1.0
 
     bars = boxes(start, end, thickness)
-    for segment, rows in _by_state(frame["state"]):
+    for segment, rows in by_value(frame["state"], _STATES, _OTHER_STATE):
         label = f"{segment.label} ({np.count_nonzero(rows):,})"
         add_bars(ax, bars[rows], label=label, properties=properties, facecolors=segment.color)
     if (rows := apex > 0).any():
@@ -102,7 +100,7 @@ def _draw_gantt(frame: pd.DataFrame, ax: Axes, properties: dict[str, Any]) -> Ax
 
     ax.set_xlim(0, 1.02 * float(end.max()))
     ax.set_xlabel(f"Time since the first batch was added ({unit})")
-    label_rows(ax, _batch_labels(frame), step)
+    label_rows(ax, _batch_labels(frame))
     legend_above(ax)
     return ax
 
@@ -121,17 +119,6 @@ def _spans(frame: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
         )
     )
     return start, np.maximum(start, end), apex
-
-
-def _by_state(states: pd.Series[str]) -> Iterator[tuple[Segment, BoolArray]]:
-    """Yield each state that there is with its rows; a state of the future is among the others."""
-    known = [segment.column for segment in _STATES]
-    for segment in (*_STATES, _OTHER_STATE):
-        rows = states.eq(segment.column).fillna(value=False).to_numpy(bool)
-        if segment is _OTHER_STATE:
-            rows = ~states.isin(known).to_numpy(bool)
-        if rows.any():
-            yield segment, rows
 
 
 def _batch_labels(frame: pd.DataFrame) -> list[str]:

@@ -26,8 +26,8 @@ from ._style import (
     ink,
     job_labels,
     keys_of,
+    label_room,
     label_rows,
-    label_step,
     legend_above,
     name_rows,
     numbers,
@@ -176,20 +176,20 @@ def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
     ends: FloatArray = np.asarray(bars.lengths, dtype=np.float64) / milliseconds
     pending = bars.pending.to_numpy() > 0
     mark = 0.03 * ends.max() or 0.03
-    step = label_step(ax, len(bars.labels))
-    thickness = 0.8 if step == 1 else 1.0  # thin bars with gaps would shimmer
+    roomy = len(bars.labels) <= label_room(ax)
+    thickness = 0.8 if roomy else 1.0  # thin bars with gaps would shimmer
 
     _draw_times(ax, bars.times / milliseconds, thickness, properties)
     add_pending(ax, boxes(ends, ends + mark, thickness)[pending], _PENDING_LABEL)
     _draw_no_time(ax, np.flatnonzero((ends == 0) & ~pending))
-    if step == 1:
+    if roomy:
         _draw_notes(ax, bars.notes, 1.3 * mark)
 
     ax.set_xlim(0, 1.02 * (ends + mark * pending).max() if longest else 1)
     if not longest:
         ax.set_xticks([0])
     ax.set_xlabel(f"Processing time, summed over batches ({unit})")
-    label_rows(ax, bars.labels, step)
+    label_rows(ax, bars.labels)
     name_rows(ax, bars.keys)
     legend_above(ax, ncols=2)
     return ax

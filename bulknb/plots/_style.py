@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -91,6 +90,20 @@ def unit_of(longest: float) -> tuple[str, float]:
     return next((unit, ms) for unit, ms, least in _UNITS if longest >= least)
 
 
+def by_value(
+    values: pd.Series[Any], segments: Sequence[Segment], other: Segment
+) -> Iterator[tuple[Segment, BoolArray]]:
+    """Yield each segment that occurs with its rows; a value of the future is among the others."""
+    rest = np.ones(len(values), dtype=bool)
+    for segment in segments:
+        rows = values.eq(segment.column).fillna(value=False).to_numpy(bool)
+        rest &= ~rows
+        if rows.any():
+            yield segment, rows
+    if rest.any():
+        yield other, rest
+
+
 def ink(ax: Axes) -> ColorType:
     """Return the colour in which this Axes writes: light on a dark theme."""
     return ax.xaxis.label.get_color()
@@ -131,22 +144,34 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def label_step(ax: Axes, rows: int) -> int:
-    """Every how many rows a label fits."""
-    return math.ceil(rows / _label_room(ax))
+def label_room(ax: Axes) -> int:
+    """How many rows can have a label."""
+    points = ax.bbox.height * 72 / ax.figure.dpi
+    return int(np.clip(points / (1.3 * FONT_SIZE), 1, MAX_LABELS))
 
 
-def label_rows(ax: Axes, labels: Sequence[str], step: int) -> None:
-    """Write a label at every `step`-th row; the first row is on top."""
-    rows = len(labels)
-    fit_rows(ax, rows)
-    ax.set_yticks(range(0, rows, step), labels[::step], fontsize=FONT_SIZE, parse_math=False)
+def label_rows(
+    ax: Axes, labels: Sequence[str], *, at: FloatArray | None = None, rows: int | None = None
+) -> None:
+    """Write labels at rows, as many as have room, and fit the axis to all rows, the first on top.
 
-
-def fit_rows(ax: Axes, rows: int) -> None:
-    """Make room for so many rows."""
+    Parameters
+    ----------
+    at
+        The row of each label, rising; by default each row has one.
+    rows
+        How many rows there are; by default as many as labels.
+    """
+    at = np.arange(len(labels), dtype=float) if at is None else at
+    rows = len(labels) if rows is None else rows
+    apart = rows / label_room(ax)
+    shown = [0]
+    for label in range(1, len(labels)):
+        if at[label] - at[shown[-1]] >= apart:
+            shown.append(label)
     spare = max(_MIN_SLOTS - rows, 0) / 2
     ax.set_ylim(rows - 0.5 + spare, -0.5 - spare)
+    ax.set_yticks(at[shown], [labels[i] for i in shown], fontsize=FONT_SIZE, parse_math=False)
 
 
 def name_rows(ax: Axes, keys: Sequence[str]) -> None:
@@ -155,10 +180,17 @@ def name_rows(ax: Axes, keys: Sequence[str]) -> None:
 
 
 def legend_above(ax: Axes, *, ncols: int = 3) -> None:
-    """Put a legend above the Axes, if there is anything to explain."""
+    """Put a legend above the Axes, in fewer columns where these have no room."""
+    longest = max((len(label) for label in ax.get_legend_handles_labels()[1]), default=0)
+    column = 0.55 * FONT_SIZE * longest + 36
     # Anchored at the right: it may grow over the tick labels, never out of the figure.
+    room = 1.2 * ax.bbox.width * 72 / ax.figure.dpi
     ax.legend(
-        loc="lower right", bbox_to_anchor=(1, 1), ncols=ncols, frameon=False, fontsize=FONT_SIZE
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=int(np.clip(room / column, 1, ncols)),
+        frameon=False,
+        fontsize=FONT_SIZE,
     )
 
 
@@ -167,8 +199,3 @@ def draw_nothing(ax: Axes, words: str) -> Axes:
     ax.set(xticks=[], yticks=[])
     ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center")
     return ax
-
-
-def _label_room(ax: Axes) -> int:
-    points = ax.bbox.height * 72 / ax.figure.dpi
-    return int(np.clip(points / (1.3 * FONT_SIZE), 1, MAX_LABELS))
