@@ -6,7 +6,16 @@ any thread.
 """
 
 from ._batches import batches
+from ._outcomes import outcomes
 from ._processing_times import processing_times, processing_times_figure
+from ._throughput import throughput
 from ._timeline import timeline
 
-__all__ = ["batches", "processing_times", "processing_times_figure", "timeline"]
+__all__ = [
+    "batches",
+    "outcomes",
+    "processing_times",
+    "processing_times_figure",
+    "throughput",
+    "timeline",
+]

@@ -9,7 +9,7 @@ import matplotlib.dates
 import numpy as np
 import pandas as pd
 
-from ._style import FloatArray
+from ._style import FloatArray, points_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +25,17 @@ def days(moments: pd.Series[Any]) -> FloatArray:
     return np.asarray(passed / pd.Timedelta(days=1), dtype=np.float64)
 
 
+def time_range(moments: FloatArray) -> tuple[float, float]:
+    """Return from when to when these moments are, and a little more on both sides."""
+    first, last = float(moments.min()), float(moments.max())
+    spare = max(0.03 * (last - first), 30 * SECOND)
+    return first - spare, last + spare
+
+
 def time_axis(ax: Axes, first: float, last: float) -> None:
     """Let the x axis go from day to day, with as many dates as have room."""
     dates: Any = matplotlib.dates  # has no types
-    width = ax.bbox.width * 72 / ax.figure.dpi
-    ticks = int(np.clip(width / _TICK_POINTS, 3, 9))
+    ticks = int(np.clip(points_wide(ax) / _TICK_POINTS, 3, 9))
     locator = dates.AutoDateLocator(tz=UTC, minticks=2, maxticks=ticks)
     ax.set_xlim(first, last)
     ax.xaxis.set_major_locator(locator)

@@ -10,6 +10,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
     from matplotlib.typing import ColorType
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -179,19 +180,28 @@ def name_rows(ax: Axes, keys: Sequence[str]) -> None:
     ax.set_ylabel(", ".join(keys), parse_math=False)
 
 
-def legend_above(ax: Axes, *, ncols: int = 3) -> None:
+def points_wide(ax: Axes) -> float:
+    """Return the width of an Axes in points, which text is measured in."""
+    return ax.bbox.width * 72 / ax.figure.dpi
+
+
+def legend_above(ax: Axes, *, ncols: int = 3, title: str = "") -> Legend:
     """Put a legend above the Axes, in fewer columns where these have no room."""
-    longest = max((len(label) for label in ax.get_legend_handles_labels()[1]), default=0)
-    column = 0.55 * FONT_SIZE * longest + 36
+    labels = ax.get_legend_handles_labels()[1]
+    column = 0.55 * FONT_SIZE * max(map(len, labels), default=0) + 36
     # Anchored at the right: it may grow over the tick labels, never out of the figure.
-    room = 1.2 * ax.bbox.width * 72 / ax.figure.dpi
-    ax.legend(
+    legend = ax.legend(
         loc="lower right",
         bbox_to_anchor=(1, 1),
-        ncols=int(np.clip(room / column, 1, ncols)),
+        ncols=int(np.clip(1.2 * points_wide(ax) / column, 1, ncols)),
         frameon=False,
         fontsize=FONT_SIZE,
+        title=title,
+        title_fontsize=FONT_SIZE,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return legend
 
 
 def draw_nothing(ax: Axes, words: str) -> Axes:
