@@ -7,8 +7,6 @@ and how trouble on the way is borne in `_sending`.
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from collections.abc import Callable, Generator
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from . import _load_card
+from ._background import Background
 from ._explain import Explanation, explain
 from ._history import jobs_frame
 from ._jobs import Job, confirmed
@@ -43,9 +42,6 @@ from ._work import Progress, Work
 from .errors import BulkError, InputError, InvalidJobStateError, StillRunningError
 
 __all__ = ["Load", "Progress"]
-
-log = logging.getLogger("bulknb.load")
-
 
 #: Called on the load's own thread when something has changed.
 Listener = Callable[["Load"], None]
@@ -106,12 +102,8 @@ class Load:
         self._ledger = ledger or Ledger()
         rows = None if data is None else Rows(wire, Source.of(data), order)
         self._work = Work(wire, order, rows, tell=self._tell)
-        self._stage = "sending"
         self._frame: pd.DataFrame | None = None
-        self._started = self._stopped = wire.clock.monotonic()
-        self._listeners: list[Listener] = []
-        self._done = False
-        self._ended = threading.Event()
+        self._background = Background[Load](f"load of {name}", wire.clock)
         if resumes:
             self._work.take_over(resumes)
 
@@ -123,9 +115,8 @@ class Load:
         LedgerError
             The ledger cannot be written; nothing was sent.
         """
-        self._started = self._wire.clock.monotonic()
         self._work.begin(self._ledger, self._parent._work.id if self._parent else None)
-        threading.Thread(target=self._run, name="bulknb-load", daemon=True).start()
+        self._background.start(self._run)
         return self
 
     # What the user asks of it
@@ -151,15 +142,7 @@ class Load:
         BulkError
             Sending ended early; ``frame`` says which rows were not sent.
         """
-        interrupted = False
-        try:
-            ended = self._ended.wait(timeout)
-        except KeyboardInterrupt:
-            interrupted = True
-        if interrupted:
-            raise KeyboardInterrupt(f"Stopped waiting. {self._goes_on()}")
-        if not ended:
-            raise StillRunningError(f"After {timeout:g} s: {self._goes_on()}")
+        self._background.wait(timeout, self._goes_on)
         if self._work.error:
             raise self._work.error
         return self
@@ -209,7 +192,7 @@ class Load:
     @property
     def done(self) -> bool:
         """Whether every row is accounted for, or the load ended with an error."""
-        return self._done
+        return self._background.done
 
     @property
     def has_rows(self) -> bool:
@@ -229,8 +212,7 @@ class Load:
     @property
     def seconds(self) -> float:
         """How long the load has taken so far, or took."""
-        now = self._stopped if self.done else self._wire.clock.monotonic()
-        return now - self._started
+        return self._background.seconds
 
     @property
     def jobs(self) -> list[Job]:
@@ -240,7 +222,7 @@ class Load:
     @property
     def progress(self) -> Progress:
         """How far the load is by now; asks nothing of the server."""
-        return self._work.progress(self._wire.paused or self._stage)
+        return self._work.progress(self._wire.paused or self._background.stage)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -429,15 +411,11 @@ class Load:
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener(load)`` called at news, on the load's own thread."""
-        if listener not in self._listeners:
-            self._listeners.append(listener)
-        if self.done:
-            listener(self)
+        self._background.listen(self, listener)
 
     def unlisten(self, listener: Listener) -> None:
         """Tell this listener no more."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+        self._background.unlisten(listener)
 
     def __repr__(self) -> str:
         return _load_card.text(self)
@@ -473,10 +451,7 @@ class Load:
         try:
             self._settle(self._account())
         finally:
-            self._stopped = self._wire.clock.monotonic()
-            self._done = True
-            self._tell("ended")  # before whoever waits goes on: its panel shows the end by then
-            self._ended.set()
+            self._background.end(self)
 
     def _account(self) -> pd.DataFrame:
         """Return the source frame with an outcome for each of its rows."""
@@ -492,9 +467,4 @@ class Load:
 
     def _tell(self, stage: str) -> None:
         """Enter a stage, or have news within one, and tell who listens."""
-        self._stage = stage
-        for listener in tuple(self._listeners):
-            try:
-                listener(self)
-            except Exception:
-                log.exception("A listener of the load of %s broke", self.object)
+        self._background.tell(self, stage)

@@ -148,6 +148,7 @@ class Work:
 
     def run(self) -> None:
         """Do all of it."""
+        self._tell("sending")
         for step in (self.recover, self.send_all, self.seal, self.follow, self.collect):
             self._attempt(step)
         self.error = self.error or self._failed_job() or self._open_end()

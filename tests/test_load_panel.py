@@ -109,4 +109,4 @@ def test_a_cleared_output_ends_the_listening(load, panel):
     panel.box._view_count = 1
     panel.box._view_count = 0
 
-    assert load._listeners == []
+    assert load._background._listeners == []
