@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from . import _csv
 from ._csv import Chunk
 from ._encode import Encoding
+from ._marks import Marks, column_marks, mark
 from ._source import Piece, Source
 from .errors import InputError
 
@@ -116,15 +117,33 @@ class Chunks:
             file.add(at, self._encoding.table(piece.rows, piece.labels))
         return file.data()
 
-    def texts(self, start: int, stop: int, names: Sequence[str] | None = None) -> pa.Table:
-        """Return a chunk's cells as the text that was sent, of all or some of its columns."""
+    @property
+    def header(self) -> list[str]:
+        """The names of the columns in the files."""
+        header = self._encoding.header
+        return [header.get(name, name) for name in self._source.columns]
+
+    def texts(self, start: int, stop: int, names: Sequence[str]) -> pa.Table:
+        """Return a chunk's cells as the text that was sent, of some of its columns."""
         if self._spool:
             return _csv.decode(self._spool.read(start), columns=names)
-        header = self._encoding.header
-        columns = [name for name in self._source.columns if header.get(name, name) in (names or ())]
-        pieces = (piece for _, piece in self._slabs(start, stop))
-        parts = pieces if names is None else (piece.select(columns) for piece in pieces)
-        return pa.concat_tables(self._encoding.texts(part.rows, part.labels) for part in parts)
+        return pa.concat_tables(self._texts(start, stop, names))
+
+    def marks(self, chunk: Chunk, name: str) -> Marks:
+        """Return the marks of a chunk's rows over one column."""
+        if self._held:
+            texts = self._texts(chunk.start, chunk.stop, [name])
+            return np.concatenate([column_marks(table[name]) for table in texts])
+        reader = _csv.Reader(columns=[name], each=lambda rows: pa.table({name: mark(rows, [name])}))
+        reader.write(chunk.data)
+        marks: Marks = reader.table()[name].to_numpy()
+        return marks
+
+    def _texts(self, start: int, stop: int, names: Sequence[str]) -> Iterator[pa.Table]:
+        pairs = zip(self._source.columns, self.header, strict=True)
+        columns = [name for name, sent in pairs if sent in names]
+        for _, piece in self._slabs(start, stop):
+            yield self._encoding.texts(piece.select(columns).rows, piece.labels)
 
     @property
     def order(self) -> Any:

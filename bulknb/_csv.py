@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
@@ -34,7 +35,9 @@ DELIMITERS = {
     "TAB": "\t",
 }
 
-_BLOCK_BYTES = 8 << 20
+#: So much of a result file is read at once.
+_READ_BYTES = 1 << 20
+_QUOTE = ord('"')
 # Large batches: each is one call into Python when the sink is a Python file.
 _ROWS_ONLY = pacsv.WriteOptions(include_header=False, batch_size=8_192)
 
@@ -82,25 +85,107 @@ def decode(data: bytes, delimiter: str = "COMMA", columns: Sequence[str] | None 
     UnexpectedAnswerError
         It is not CSV, or not UTF-8.
     """
-    sign = DELIMITERS[delimiter]
-    try:
-        names = _header(data, sign)
+    reader = Reader(delimiter, columns)
+    reader.write(data)
+    return reader.table()
+
+
+class Reader:
+    """Reads a result file that comes piece by piece, and holds little of what is not asked for.
+
+    Parameters
+    ----------
+    delimiter : str
+        The job's columnDelimiter.
+    columns : sequence of str, optional
+        Only these, in this order; one that the file lacks is null throughout.
+    each : callable, optional
+        What becomes of some rows as soon as they have come, from text columns to what is kept.
+
+    Raises
+    ------
+    UnexpectedAnswerError
+        From `write` and `table`: it is not CSV, or not UTF-8.
+    """
+
+    def __init__(
+        self,
+        delimiter: str = "COMMA",
+        columns: Sequence[str] | None = None,
+        each: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> None:
+        self._sign = DELIMITERS[delimiter]
+        self._columns = columns
+        self._each = each or (lambda rows: rows)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what has come: the file comes anew."""
+        self._rest = b""
+        self._names: list[str] | None = None
+        self._tables: list[pa.Table] = []
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes of the file."""
+        for at in range(0, len(piece), _READ_BYTES):
+            self._rest += piece[at : at + _READ_BYTES]
+            if len(self._rest) >= _READ_BYTES and (end := _last_row_end(self._rest)):
+                self._read(self._rest[:end])
+                self._rest = self._rest[end:]
+
+    def table(self) -> pa.Table:
+        """Return all rows, now that the file has come to its end."""
+        if self._rest or not self._tables:
+            self._read(self._rest)
+        self._rest = b""
+        return pa.concat_tables(self._tables)
+
+    def _read(self, rows: bytes) -> None:
+        first = self._names is None
+        try:
+            if self._names is None:
+                self._names = _header(rows, self._sign)
+            table = self._parsed(rows, self._names, has_header=first)
+        except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+            trouble = type(error).__name__  # its text may quote a row
+        else:
+            self._tables.append(self._each(table))
+            return
+        raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
+
+    def _parsed(self, rows: bytes, names: list[str], *, has_header: bool) -> pa.Table:
         if not names:
-            return pa.table({name: pa.array([], pa.string()) for name in columns or ()})
+            return pa.table({name: pa.array([], pa.string()) for name in self._columns or ()})
         return pacsv.read_csv(
-            pa.BufferReader(data),
-            read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES),
-            parse_options=parse_options(names, sign),
+            pa.BufferReader(rows),
+            # One block, one thread: more of either cost more than they bring.
+            read_options=pacsv.ReadOptions(
+                block_size=len(rows) + 1,
+                use_threads=False,
+                column_names=None if has_header else names,
+            ),
+            parse_options=parse_options(names, self._sign),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys([*names, *(columns or ())], pa.string()),
+                column_types=dict.fromkeys([*names, *(self._columns or ())], pa.string()),
                 strings_can_be_null=False,
-                include_columns=columns,
+                include_columns=self._columns,
                 include_missing_columns=True,
             ),
         )
-    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        trouble = type(error).__name__  # its text may quote a row
-    raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
+
+
+def _last_row_end(text: bytes) -> int:
+    """Return where the last whole row of a text ends that begins with one; 0 if there is none."""
+    is_quote = np.frombuffer(text, np.uint8) == _QUOTE
+    end = len(text)
+    quotes = int(np.count_nonzero(is_quote))
+    # A row ends with a line outside of quotes: where these have come in pairs.
+    while begin := text.rfind(b"\n", 0, end) + 1:
+        quotes -= int(np.count_nonzero(is_quote[begin:end]))
+        if quotes % 2 == 0:
+            return begin
+        end = begin - 1
+    return 0
 
 
 def parse_options(names: Sequence[str], sign: str) -> pacsv.ParseOptions:

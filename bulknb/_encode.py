@@ -41,6 +41,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._marks import letters
 from .errors import InputError
 
 __all__ = ["CellError", "Encoding", "Nulls", "encode"]
@@ -315,13 +316,8 @@ def _refuse_nul(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _without_nul(texts: pa.Array) -> bool:
     """Return whether no byte is 0, looking at all texts as one."""
-    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    _, offsets, letters = texts.buffers()
-    if not letters:
-        return True
-    ends = np.frombuffer(offsets, width)
-    within = slice(ends[texts.offset], ends[texts.offset + len(texts)])
-    return bool(np.frombuffer(letters, np.bool_)[within].all())
+    ends, data = letters(texts)
+    return bool(data[ends[0] : ends[-1]].view(np.bool_).all())
 
 
 def _refuse_clear(column: pa.ChunkedArray) -> pa.ChunkedArray:

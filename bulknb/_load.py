@@ -20,7 +20,7 @@ from ._explain import Explanation, explain
 from ._history import jobs_frame
 from ._jobs import Job, confirmed
 from ._ledger import Journal, Ledger
-from ._reconcile import OUTCOMES, joined
+from ._outcomes import OUTCOMES, joined
 from ._remedies import by_reason
 from ._retry import (
     REPEATABLE,
@@ -457,9 +457,7 @@ class Load:
         """Return the source frame with an outcome for each of its rows."""
         outcomes = self._work.accounted()
         rows, index = self._work.rows, pd.RangeIndex(len(outcomes))
-        frame = joined(pd.DataFrame(index=index) if rows is None else rows.frame, outcomes)
-        reasons = outcomes["unknown_reason"].to_pandas().astype("string")
-        return frame.assign(unknown_reason=reasons.array)
+        return joined(pd.DataFrame(index=index) if rows is None else rows.frame, outcomes)
 
     def _conclude(self, frame: pd.DataFrame) -> None:
         unreached = frame["unknown_reason"] == UNREACHABLE

@@ -19,26 +19,17 @@ import pyarrow.compute as pc
 
 from ._jobs import IngestJob
 from ._jobs.ingest import OUTCOMES as RESULT_SETS
+from ._marks import Marks, are_distinct, mark
+from ._outcomes import OUTCOMES, codes_of, outcomes, told
 from ._wire import Clock
-from .errors import ReconcileError
 
 _SETTLE_SECONDS = 5.0
 _SETTLE_LOOKS = 12
 
-#: Every row ends in exactly one of these.
-OUTCOMES = ("success", "failed", "unprocessed", "not_sent", "unknown")
-_RESULT = pa.schema(
-    {
-        "outcome": pa.string(),
-        "sf__Id": pa.string(),
-        "sf__Created": pa.string(),
-        "sf__Error": pa.string(),
-        "job_id": pa.string(),
-        "ambiguous": pa.bool_(),
-    }
-)
-#: Of equal rows the first ones take the failures.
-_WORST_FIRST = ("failed", "unprocessed", "success")
+#: Of equal rows the first ones take the failures: failed, unprocessed, success.
+_WORST_FIRST = np.array([2, 0, 1])  # by the code of an outcome
+_UNKNOWN = OUTCOMES.index("unknown")
+_NO_RESULT = "No result is of this row"
 
 # Texts that may come back in another form; a leading zero makes an id of what is no number.
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?")
@@ -47,63 +38,55 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.0+)?(?:Z|[+-]00:?00)
 _Numbers = npt.NDArray[np.int64]
 _Flags = npt.NDArray[np.bool_]
 
-#: ``CODE:text:Field1,Field2 --``, as "Get Job Failed Record Results" writes it.
-_ERROR_TEXT = r"^(?P<code>[A-Z][A-Z0-9_]*):(?P<message>(?s:.*)):(?P<fields>[^:]*?) ?--$"
 
-
-def distinct(keys: pa.ChunkedArray) -> bool:
-    """Return whether no two rows have the same key, nor one none."""
-    return bool(
-        keys.null_count == 0
-        and not pc.any(pc.equal(keys, "")).as_py()
-        and pc.count_distinct(keys).as_py() == len(keys)
-    )
-
-
-def signing_columns(rows: pa.Table, key: str | None) -> list[str]:
-    """Return the columns that tell the rows apart: the key if it does, else as many as it takes."""
-    if key and distinct(rows[key]):
-        return [key]
-    names: list[str] = []
-    codes, groups = np.zeros(len(rows), np.int64), min(1, len(rows))
-    for name in sorted(rows.column_names, key=lambda name: name != key):
-        finer = _refined(codes, rows[name])
-        found = int(finer.max(initial=-1)) + 1
-        if found > groups:
-            codes, groups = finer, found
-            names.append(name)
-        if groups == len(rows):
-            break
-    return names or list(rows.column_names)
-
-
-def settled_results(job: IngestJob, names: list[str], clock: Clock) -> pa.Table:
-    """Return all results of a job with the named columns and ``outcome``.
+def settled_results(job: IngestJob, names: list[str], clock: Clock, *, by_mark: bool) -> pa.Table:
+    """Return all results of a job, and what tells whose they are: columns, or marks over them.
 
     A batch in flight at an abort may still commit: of an aborted job, results count when two looks
     agree.
     """
-    results = _results(job, names)
+    results = _results(job, names, by_mark=by_mark)
     for _ in range(_SETTLE_LOOKS if job.state == "Aborted" else 0):
         clock.sleep(_SETTLE_SECONDS)
-        before, results = results, _results(job, names)
+        before, results = results, _results(job, names, by_mark=by_mark)
         if _sizes(results) == _sizes(before):
             break
     return results
 
 
-def _results(job: IngestJob, names: list[str]) -> pa.Table:
+def _results(job: IngestJob, names: list[str], *, by_mark: bool) -> pa.Table:
     columns = ["sf__Id", "sf__Created", "sf__Error", *dict.fromkeys(names)]
+
+    def kept(rows: pa.Table) -> pa.Table:
+        ids = rows["sf__Id"]
+        facts = {
+            "sf__Id": pc.if_else(pc.equal(ids, ""), None, ids),
+            "sf__Created": pc.equal(rows["sf__Created"], "true"),
+            "sf__Error": rows["sf__Error"],
+        }
+        signs = {"mark": mark(rows, names)} if by_mark else {name: rows[name] for name in names}
+        return pa.table(facts | signs)
+
     sets = []
     for kind, outcome in RESULT_SETS.items():
-        table = job.result_set(kind, columns)
-        sets.append(table.append_column("outcome", pa.array([outcome] * len(table), pa.string())))
+        table = job.result_set(kind, columns, each=kept)
+        code = np.full(len(table), OUTCOMES.index(outcome), np.int8)
+        sets.append(table.append_column("outcome", told(code)))
     return pa.concat_tables(sets)
 
 
-def _sizes(results: pa.Table) -> list[object]:
-    counts: list[object] = results["outcome"].value_counts().to_pylist()
-    return counts
+def _sizes(results: pa.Table) -> tuple[int, ...]:
+    return tuple(np.bincount(codes_of(results["outcome"]), minlength=len(OUTCOMES)))
+
+
+def matched_by_mark(marks: Marks, results: pa.Table, job_id: str) -> pa.Table:
+    """Return the outcomes in the order of the rows sent, as `matched` does."""
+    theirs = results["mark"].to_numpy()
+    places, ambiguous = _one_to_one(marks, theirs), np.zeros(len(marks), bool)
+    if places is None:
+        codes = pd.factorize(np.concatenate([marks, theirs]))[0]
+        places, ambiguous = _paired(codes, results)
+    return _outcomes(results, places, ambiguous, job_id)
 
 
 def matched(sent: pa.Table, results: pa.Table, names: list[str], job_id: str) -> pa.Table:
@@ -113,44 +96,47 @@ def matched(sent: pa.Table, results: pa.Table, names: list[str], job_id: str) ->
     not, which is which cannot be told: the first ones take the failures, and all are marked
     ambiguous.
     """
-    places, ambiguous = _paired(sent, results, names)
+    places, ambiguous = _paired(_codes(sent, results, names), results)
     left = np.flatnonzero(places < 0)
     if len(left) and len(results):
         unused = np.setdiff1d(np.arange(len(results)), places)
-        again, doubtful = _paired(
-            _normal(sent.take(left), names), _normal(results.take(unused), names), names
-        )
+        mine, theirs = _normal(sent.take(left), names), _normal(results.take(unused), names)
+        again, doubtful = _paired(_codes(mine, theirs, names), theirs)
         places[left[again >= 0]] = unused[again[again >= 0]]
         ambiguous[left] = doubtful
-    found = results.select(_RESULT.names[:4]).take(pa.array(places, mask=places < 0))
-    lost = pc.is_null(found["outcome"])
-    outcome = pc.if_else(lost, "unknown", found["outcome"])
-    columns = [
-        outcome,
-        found["sf__Id"],
-        found["sf__Created"],
-        pc.if_else(lost, "No result is of this row", found["sf__Error"]),
-        pa.array([job_id] * len(sent), pa.string()),
-        pa.array(ambiguous),
-    ]
-    return pa.table(columns, schema=_RESULT)
+    return _outcomes(results, places, ambiguous, job_id)
 
 
-def _paired(sent: pa.Table, results: pa.Table, names: list[str]) -> tuple[_Numbers, _Flags]:
-    """Return the result's place for each row sent, -1 where there is none, and who is ambiguous."""
-    if len(names) == 1 and len(sent) == len(results):
-        places = _one_to_one(*(_texts(table[names[0]]) for table in (sent, results)))
-        if places is not None:
-            return places, np.zeros(len(sent), bool)
-    codes = np.zeros(len(sent) + len(results), np.int64)
-    for name in names:
-        codes = _refined(codes, sent[name], results[name])
-    mine, theirs = codes[: len(sent)], codes[len(sent) :]
+def _outcomes(results: pa.Table, places: _Numbers, ambiguous: _Flags, job_id: str) -> pa.Table:
+    """Return the outcomes of rows, each with the result at its place, -1 if there is none."""
+    lost = places < 0
+    # One more of each, so that -1 finds it.
+    codes = np.append(codes_of(results["outcome"]), np.int8(_UNKNOWN))
+    said = pc.fill_null(results["sf__Error"], "").combine_chunks().dictionary_encode()
+    texts = pa.concat_arrays([said.dictionary, pa.array([_NO_RESULT])])
+    errors = np.append(said.indices.to_numpy(), len(said.dictionary))[places].astype(np.int32)
+    at = pa.array(places, mask=lost)
+    return outcomes(
+        codes[places],
+        ids=results["sf__Id"].combine_chunks().take(at),
+        created=results["sf__Created"].combine_chunks().take(at),
+        errors=pa.DictionaryArray.from_arrays(pa.array(errors), texts),
+        job_id=job_id,
+        ambiguous=ambiguous,
+    )
+
+
+def _paired(codes: _Numbers, results: pa.Table) -> tuple[_Numbers, _Flags]:
+    """Return the result's place for each row sent, -1 where there is none, and who is ambiguous.
+
+    The codes are equal where rows are: of those sent, then of the results.
+    """
+    mine, theirs = np.split(codes, [len(codes) - len(results)])
     size = int(codes.max(initial=-1)) + 1
     # A slot for each repeat of each code.
     slots = np.maximum(np.bincount(mine, minlength=size), np.bincount(theirs, minlength=size))
     begins = np.cumsum(slots) - slots
-    kinds = pc.index_in(results["outcome"], pa.array(_WORST_FIRST)).to_numpy()
+    kinds = _WORST_FIRST[codes_of(results["outcome"])]
     places = np.full(slots.sum(), -1)
     # The n-th of equal rows goes with the n-th of equal results, failures first.
     places[begins[theirs] + _repeats(theirs, kinds)] = np.arange(len(results))
@@ -162,25 +148,34 @@ def _paired(sent: pa.Table, results: pa.Table, names: list[str]) -> tuple[_Numbe
     return places, (least != greatest)[mine]
 
 
-def _one_to_one(mine: pa.ChunkedArray, theirs: pa.ChunkedArray) -> _Numbers | None:
-    """Return where each text is among the others if each is there once: the usual case, faster."""
-    places = pc.index_in(mine, theirs)
-    if places.null_count:
+def _one_to_one(mine: Marks, theirs: Marks) -> _Numbers | None:
+    """Return where each mark is among the others if each is there once: the usual case, faster."""
+    if len(mine) != len(theirs):
         return None
-    found: _Numbers = places.to_numpy().astype(np.int64)
-    return found if np.bincount(found, minlength=1).max() == 1 else None
+    order, found = np.argsort(mine), np.argsort(theirs)
+    ordered = mine[order]
+    if (ordered != theirs[found]).any() or not are_distinct(ordered):
+        return None
+    places = np.empty(len(mine), np.int64)
+    places[order] = found
+    return places
 
 
-def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as text, empty where there is none; hashes stay the numbers they are."""
-    if pa.types.is_uint64(column.type):
-        return column
-    return pc.fill_null(column.cast(pa.large_string()), "")
+def _codes(sent: pa.Table, results: pa.Table, names: list[str]) -> _Numbers:
+    """Return numbers that are equal where rows are, over some columns."""
+    codes = np.zeros(len(sent) + len(results), np.int64)
+    for name in names:
+        codes = _refined(codes, sent[name], results[name])
+    return codes
 
 
 def _refined(codes: _Numbers, *columns: pa.ChunkedArray) -> _Numbers:
     """Return numbers that are equal where the codes and the texts of a column are."""
-    texts = [chunk for column in columns for chunk in _texts(column).chunks]
+    texts = [
+        pc.fill_null(chunk.cast(pa.large_string()), "")
+        for column in columns
+        for chunk in column.chunks
+    ]
     whole = pa.concat_arrays(texts) if texts else pa.array([], pa.large_string())
     encoded = whole.dictionary_encode()
     finer = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
@@ -221,44 +216,3 @@ def _normal_text(text: str) -> str:
     if found := _MOMENT.fullmatch(text):
         return found[1]
     return text.lower() if text.lower() in ("true", "false") else text
-
-
-def constant(rows: int, outcome: str, *, error: str = "", job_id: str | None = None) -> pa.Table:
-    """Return one outcome for so many rows."""
-    values = (outcome, None, None, error, job_id, False)
-    return pa.table(
-        [pa.array([value] * rows, kind) for value, kind in zip(values, _RESULT.types, strict=True)],
-        schema=_RESULT,
-    )
-
-
-def joined(source: pd.DataFrame, outcomes: pa.Table) -> pd.DataFrame:
-    """Return the source frame with the outcome columns, on its own index.
-
-    Raises
-    ------
-    ReconcileError
-        There is not exactly one outcome for each row.
-    """
-    if len(outcomes) != len(source):
-        raise ReconcileError(f"{len(source):,} rows came in, {len(outcomes):,} are accounted for")
-    parts = pc.extract_regex(outcomes["sf__Error"], _ERROR_TEXT)
-    error = pc.if_else(pc.equal(outcomes["sf__Error"], ""), None, outcomes["sf__Error"])
-    columns = {
-        "outcome": outcomes["outcome"],
-        "Id": pc.if_else(pc.equal(outcomes["sf__Id"], ""), None, outcomes["sf__Id"]),
-        "created": pc.equal(outcomes["sf__Created"], "true"),
-        "error_code": pc.struct_field(parts, "code"),
-        "error_message": pc.coalesce(pc.struct_field(parts, "message"), error),
-        "error_fields": pc.struct_field(parts, "fields"),
-        "job_id": outcomes["job_id"],
-        "ambiguous": outcomes["ambiguous"],
-    }
-    frame = source.copy(deep=False)
-    for name, column in columns.items():
-        dtype = "boolean" if name in ("created", "ambiguous") else "string"
-        values = column.to_pandas().astype(dtype).array
-        if name == "Id" and name in source:
-            values = pd.Series(values).fillna(pd.Series(source["Id"].array)).array
-        frame[name] = values
-    return frame

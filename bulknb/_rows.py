@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pyarrow as pa
 from . import _check
 from ._chunks import Chunk, Chunks
 from ._encode import Nulls
+from ._marks import Marks, sign
 from ._source import Source
 from ._wire import Wire
 from .errors import InputError
@@ -119,9 +121,14 @@ class Rows:
         """Return the CSV file of a chunk again, the same bytes each time."""
         return self._chunks.read(start, stop)
 
-    def sent(self, start: int, stop: int) -> pa.Table:
-        """Return the rows of a chunk as the texts that were sent."""
-        return self._chunks.texts(start, stop)
+    def sent(self, start: int, stop: int, columns: list[str]) -> pa.Table:
+        """Return some columns of a chunk as the texts that were sent."""
+        return self._chunks.texts(start, stop, columns)
+
+    def signs(self, chunk: Chunk) -> tuple[list[str], Marks]:
+        """Return the columns that tell the rows of a chunk apart, and each row's mark over them."""
+        names = sorted(self._chunks.header, key=lambda name: name != self.key)
+        return sign(names, functools.partial(self._chunks.marks, chunk))
 
 
 def in_source_order(outcomes: pa.Table, places: bytes | None) -> pa.Table:

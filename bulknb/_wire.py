@@ -72,6 +72,13 @@ class _Call:
     expect: tuple[int, ...] = (200,)
     patience: float | None = None
     write: Write | None = None
+    again: Callable[[], object] | None = None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is sent again after trouble on the way."""
+        written = self.write is not None and self.again is None
+        return self.request.method == "GET" and self.patience is None and not written
 
 
 class Wire:
@@ -193,10 +200,12 @@ class Wire:
         *,
         auth_header: str = "Authorization",
         params: Mapping[str, str] | None = None,
+        again: Callable[[], object] | None = None,
     ) -> Answer:
         """Hand the CSV that a GET brings to ``write``, piece by piece; return the answer's head.
 
-        Not repeated, except for a renewed session: who calls it knows how to begin again.
+        Repeated as `request` does if ``again`` is there to be called before; else only for a
+        renewed session: who calls it knows how to begin again.
 
         Raises
         ------
@@ -211,7 +220,7 @@ class Wire:
             headers={"Accept": "text/csv"},
             params=dict(params or {}),
         )
-        return self._signed(_Call(request, write=write), auth_header)
+        return self._signed(_Call(request, write=write, again=again), auth_header)
 
     def post_form(self, path: str, fields: Callable[[], Mapping[str, str]]) -> Answer:
         """Send a form with secrets in it, once and without the token, and return its answer.
@@ -262,10 +271,11 @@ class Wire:
         raise refused.with_advice(self._sign_in)
 
     def _try(self, call: _Call) -> Answer:
-        """Send the call; a GET again after trouble on the way, if nothing is written of it."""
+        """Send the call; a GET again after trouble on the way, if what is written can be undone."""
         read = call.request.method == "GET"
-        tries = _TRIES if read and call.patience is None and call.write is None else 1
-        for attempt in range(1, tries + 1):
+        for attempt in range(1, (_TRIES if call.repeats else 1) + 1):
+            if call.again:
+                call.again()
             self._gate.enter(read=read, patience=call.patience)
             try:
                 answer = self._send(call)

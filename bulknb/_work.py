@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from ._jobs import Job, poll_seconds
 from ._ledger import Journal, Ledger
-from ._reconcile import constant
+from ._outcomes import constant, with_reasons
 from ._rows import Order, Rows, in_source_order
 from ._sending import SENDERS, Part, Sender
-from ._sending.part import ALLOCATION_EXCEEDED, TAKEN_OVER, UNREACHABLE, with_reasons
+from ._sending.part import ALLOCATION_EXCEEDED, TAKEN_OVER, UNREACHABLE
 from ._wire import Wire
 from .errors import BulkError, InputError, JobFailedError, LeaseLostError, LedgerError
 
@@ -256,7 +256,7 @@ class Work:
         for part in [part for part in self.parts if not part.committed]:
             yield part, rows.data(part.start, part.stop)
         for chunk in rows.chunks(max((part.stop for part in self.parts), default=0)):
-            part = Part.of(len(self.parts), chunk, rows.key, marked=self._sending.by_content)
+            part = Part.of(len(self.parts), chunk, rows, marked=self._sending.by_content)
             self.parts.append(part)
             yield part, chunk.data
             del chunk  # its bytes, as in `send_all`

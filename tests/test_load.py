@@ -215,7 +215,7 @@ def test_abort_accounts_for_what_was_written_and_what_was_not(sandbox, org):
 def test_results_that_do_not_add_up_raise(org, monkeypatch):
     load = Load(org._wire, trips(), "Trip__c", "insert")
     whole = ingest.settled_results
-    monkeypatch.setattr(ingest, "settled_results", lambda *job: whole(*job).slice(1))
+    monkeypatch.setattr(ingest, "settled_results", lambda *job, **how: whole(*job, **how).slice(1))
 
     with pytest.raises(ReconcileError, match="sent 5 rows and accounts for 4"):
         load.start().wait()

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulknb._reconcile import matched, signing_columns
-
-OUTCOMES = ("success", "failed", "unprocessed")
+from bulknb._marks import mark, sign
+from bulknb._outcomes import OUTCOMES, told
+from bulknb._reconcile import matched, matched_by_mark
 
 
 def texts(**columns: list[str | None]) -> pa.Table:
@@ -24,24 +24,36 @@ def texts(**columns: list[str | None]) -> pa.Table:
 def answered(rows: pa.Table, outcomes: list[str]) -> pa.Table:
     """What a server says of the rows: the Id of a row is its place."""
     places = [str(place) for place in range(len(rows))]
-    facts = texts(
-        outcome=outcomes, sf__Id=places, sf__Created=[""] * len(rows), sf__Error=[""] * len(rows)
-    )
+    facts = texts(sf__Id=places, sf__Error=[""] * len(rows))
+    facts = facts.append_column("sf__Created", pa.array([True] * len(rows)))
+    facts = facts.append_column("outcome", told([OUTCOMES.index(each) for each in outcomes]))
     for name in rows.column_names:
         facts = facts.append_column(name, rows[name])
     return facts
 
 
-def match(sent: pa.Table, results: pa.Table, key: str | None = None) -> pa.Table:
-    return matched(sent, results, signing_columns(sent, key), "750")
+def signed(rows: pa.Table, key: str | None = None) -> list[str]:
+    names = sorted(rows.column_names, key=lambda name: name != key)
+    return sign(names, lambda name: mark(rows, [name]))[0]
+
+
+def match(sent: pa.Table, results: pa.Table) -> pa.Table:
+    return matched(sent, results, signed(sent), "750")
+
+
+def match_by_mark(sent: pa.Table, results: pa.Table) -> pa.Table:
+    names = signed(sent)
+    results = results.append_column("mark", pa.array(mark(results, names)))
+    return matched_by_mark(mark(sent, names), results, "750")
 
 
 cells = st.sampled_from(["", "a", "A", "1", "1.0", "b,\n"])
-rows = st.lists(st.tuples(cells, cells, st.sampled_from(OUTCOMES)), min_size=1, max_size=30)
+rows = st.lists(st.tuples(cells, cells, st.sampled_from(OUTCOMES[:3])), min_size=1, max_size=30)
 
 
-@given(rows, st.randoms(use_true_random=False))
-def test_every_result_finds_its_row_whatever_the_order(rows, shuffle):
+@pytest.mark.parametrize("match", [match, match_by_mark])
+@given(rows=rows, shuffle=st.randoms(use_true_random=False))
+def test_every_result_finds_its_row_whatever_the_order(match, rows, shuffle):
     sent = texts(A=[a for a, _, _ in rows], B=[b for _, b, _ in rows])
     results = answered(sent, [outcome for _, _, outcome in rows])
     order = list(range(len(rows)))
@@ -75,15 +87,15 @@ def test_of_equal_rows_the_first_ones_take_the_failures():
 def test_a_key_is_enough_where_it_tells_the_rows_apart():
     sent = texts(Name=["n", "n", "m"], Key=["a", "b", "c"])
 
-    assert signing_columns(sent, "Key") == ["Key"]
-    assert signing_columns(sent, None) == ["Name", "Key"]
+    assert signed(sent, "Key") == ["Key"]
+    assert signed(sent) == ["Name", "Key"]
 
 
 @pytest.mark.parametrize("keys", [["a", "a", "c"], ["a", "", ""], ["a", None, None]])
 def test_a_key_that_does_not_is_helped_by_the_content(keys):
     sent = texts(Name=["n", "m", "k"], Key=keys)
 
-    assert signing_columns(sent, "Key") == ["Key", "Name"]
+    assert signed(sent, "Key") == ["Key", "Name"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +148,9 @@ def test_many_rows_of_which_half_are_equal_need_no_more_memory():
 _MILLION = """
 import resource, sys, time
 import numpy as np, pyarrow as pa
-from bulknb._reconcile import matched, signing_columns
+from bulknb._marks import mark, sign
+from bulknb._outcomes import codes_of, told
+from bulknb._reconcile import matched_by_mark
 
 rows, key = 1_000_000, sys.argv[1] or None
 numbers = np.arange(rows)
@@ -146,15 +160,19 @@ if key is None:
     sent = sent.set_column(9, "Key", sent["F1"])
 order = np.random.default_rng(7).permutation(rows)
 results = sent.take(pa.array(order))
-for name, value in {"outcome": "success", "sf__Created": "true", "sf__Error": ""}.items():
+for name, value in {"sf__Created": True, "sf__Error": ""}.items():
     results = results.append_column(name, pa.array([value] * rows))
+results = results.append_column("outcome", told(np.zeros(rows, np.int8)))
 results = results.append_column("sf__Id", pa.array(order).cast(pa.string()))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.process_time()
-found = matched(sent, results, signing_columns(sent, key), "750")
+names = sorted(sent.column_names, key=lambda name: name != key)
+names, marks = sign(names, lambda name: mark(sent, [name]))
+results = results.append_column("mark", pa.array(mark(results, names)))
+found = matched_by_mark(marks, results, "750")
 seconds = time.process_time() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-lost = pa.compute.sum(pa.compute.equal(found["outcome"], "unknown")).as_py()
+lost = np.count_nonzero(codes_of(found["outcome"]))
 right = found["sf__Id"].equals(pa.chunked_array([pa.array(numbers).cast(pa.string())]))
 print(seconds, (peak - before) / 1024, lost, right)
 """

@@ -6,7 +6,7 @@ Source: Bulk API 2.0 Developer Guide, "Upload Job Data", "Get Job Successful Rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 import pandas as pd
@@ -89,13 +89,22 @@ class IngestJob(Job):
         self._request("PUT", "/batches", body=body, content_type="text/csv", expect=(201,))
         return self
 
-    def result_set(self, kind: ResultSet, columns: Sequence[str] | None = None) -> pa.Table:
+    def result_set(
+        self,
+        kind: ResultSet,
+        columns: Sequence[str] | None = None,
+        *,
+        each: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> pa.Table:
         """Return one of the three result sets as text columns, rows in no fixed order.
 
-        With ``columns`` only these; one that the set does not have is null throughout.
+        With ``columns`` only these; one that the set does not have is null throughout. With
+        ``each``, what it makes of some rows at a time, as they come.
         """
-        answer = self._request("GET", f"/{kind}/")
-        return _csv.decode(answer.csv(), self.info.column_delimiter or "COMMA", columns)
+        reader = _csv.Reader(self.info.column_delimiter or "COMMA", columns, each)
+        path = self._path_of(f"/{kind}/")
+        self._wire.download(path, reader.write, again=reader.restart, auth_header=self.auth_header)
+        return reader.table()
 
     def results(self) -> pd.DataFrame:
         """Return every row of the job with what became of it.

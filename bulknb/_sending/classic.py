@@ -13,14 +13,15 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .._jobinfo import BatchInfo, JobInfo
 from .._jobs import ClassicJob
-from .._jobs.batch_results import outcomes
+from .._jobs.batch_results import outcomes as results_in
 from .._ledger import Journal
-from .._reconcile import constant
+from .._outcomes import OUTCOMES, constant, outcomes
 from .._rows import Order, Rows, digest
 from .._wire import Wire
 from ..errors import (
@@ -249,18 +250,17 @@ def _fence(job: ClassicJob) -> None:
 
 
 def _results_of(job: ClassicJob, batch: BatchInfo) -> pa.Table:
-    return outcomes(job._request("GET", f"/batch/{batch.id}/result"))
+    return results_in(job._request("GET", f"/batch/{batch.id}/result"))
 
 
 def _outcomes(found: pa.Table, job_id: str) -> pa.Table:
     """Return the results of a batch in the form of those of a 2.0 job."""
-    success = pc.equal(found["Success"], "true")
-    values = [
-        pc.if_else(success, "success", "failed"),
-        found["Id"],
-        found["Created"],
-        found["Error"],
-        pa.array([job_id] * len(found), pa.string()),
-        pa.array([False] * len(found)),
-    ]
-    return pa.table(values, schema=constant(0, "success").schema)
+    success = pc.equal(found["Success"], "true").to_numpy()
+    ids = found["Id"]
+    return outcomes(
+        np.where(success, OUTCOMES.index("success"), OUTCOMES.index("failed")).astype(np.int8),
+        ids=pc.if_else(pc.equal(ids, ""), None, ids),
+        created=pc.equal(found["Created"], "true"),
+        errors=found["Error"].dictionary_encode(),
+        job_id=job_id,
+    )

@@ -13,11 +13,11 @@ import functools
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .._jobinfo import JobInfo
 from .._jobs import IngestJob, Job
-from .._reconcile import matched, settled_results
+from .._outcomes import OUTCOMES, codes_of
+from .._reconcile import matched, matched_by_mark, settled_results
 from .._rows import Rows
 from ..errors import (
     ApiError,
@@ -37,8 +37,6 @@ from .part import (
     UNMATCHED,
     UPLOADING,
     Part,
-    as_rows,
-    marks,
 )
 
 _ALLOCATION_WORDS = ("exceededquota", "apibatchitems limit")
@@ -146,8 +144,8 @@ class IngestSender(Sender):
         """Bring the results and find the row that each of them is of."""
         job = _job(part)
         for pause in (*READ_AGAIN_SECONDS, None):
-            results = self.patiently(lambda: settled_results(job, part.names, self.wire.clock))
-            found = _matched(part, results, job)
+            results = self._results(part, job, by_mark=True)
+            found = matched_by_mark(part.marks, results, job.id)
             if len(results) == len(part) and not _lost(found):
                 break
             if pause is not None:
@@ -155,7 +153,9 @@ class IngestSender(Sender):
         part.outcomes, part.reason = found, UNMATCHED
         if len(results) == len(part):
             if _lost(found) and rows is not None:
-                sent = rows.sent(part.start, part.stop)
+                # Texts tell more than marks: the server may have written one its own way.
+                sent = rows.sent(part.start, part.stop, part.names)
+                results = self._results(part, job, by_mark=False)
                 part.outcomes = matched(sent, results, part.names, job.id)
         elif len(results) < len(part) and _is_over_allocation(job):
             part.reason = ALLOCATION_EXCEEDED
@@ -167,6 +167,11 @@ class IngestSender(Sender):
                 f"Job {job.id} was sent {len(part):,} rows and accounts for {len(results):,}. "
                 "Do not load them again before you have looked into the org"
             )
+
+    def _results(self, part: Part, job: IngestJob, *, by_mark: bool) -> pa.Table:
+        return self.patiently(
+            lambda: settled_results(job, part.names, self.wire.clock, by_mark=by_mark)
+        )
 
     def recover(self, parts: Sequence[Part]) -> None:
         """Abort what was never closed: it has not run. What was closed is asked by `look`."""
@@ -190,15 +195,8 @@ def _job(part: Part) -> IngestJob:
     return part.job
 
 
-def _matched(part: Part, results: pa.Table, job: Job) -> pa.Table:
-    sent, found = as_rows(part.marks), as_rows(marks(results, part.names))
-    for name in ("sf__Id", "sf__Created", "sf__Error", "outcome"):
-        found = found.append_column(name, results[name])
-    return matched(sent, found, sent.column_names, job.id)
-
-
 def _lost(outcomes: pa.Table) -> bool:
-    return bool(pc.any(pc.equal(outcomes["outcome"], "unknown")).as_py())
+    return bool((codes_of(outcomes["outcome"]) == OUTCOMES.index("unknown")).any())
 
 
 def _is_over_allocation(job: Job) -> bool:

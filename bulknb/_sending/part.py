@@ -6,17 +6,14 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from .. import _csv
 from .._chunks import Chunk
 from .._jobs import Job
 from .._ledger import PartRecord
-from .._reconcile import constant, distinct, signing_columns
-from .._rows import digest
+from .._marks import Marks
+from .._outcomes import constant, with_reasons
+from .._rows import Rows, digest
 
 # How far a part is. Each is written down before the request that follows it.
 PLANNED = "planned"  # nothing of it is in the org
@@ -55,10 +52,6 @@ _IN_WORDS = {
     TAKEN_OVER: "Another kernel goes on with this load",
 }
 
-_HASHED_ROWS = 65_536
-
-Marks = npt.NDArray[np.uint64]
-
 
 @dataclass(eq=False)
 class Part:
@@ -85,17 +78,10 @@ class Part:
     reason: str = UNREACHABLE
 
     @classmethod
-    def of(cls, number: int, chunk: Chunk, key: str | None, *, marked: bool) -> Part:
+    def of(cls, number: int, chunk: Chunk, rows: Rows, *, marked: bool) -> Part:
         """Return the part for a chunk that is about to be sent, with marks if results need them."""
-        if not marked:
-            none = np.empty(0, np.uint64)
-            return cls(number, chunk.start, chunk.stop, digest(chunk.data), [], none)
-        names = [key] if key else []
-        rows = _csv.decode(chunk.data, columns=names or None)
-        if not key or not distinct(rows[key]):
-            rows = rows if not key else _csv.decode(chunk.data)
-            names = signing_columns(rows, key)
-        return cls(number, chunk.start, chunk.stop, digest(chunk.data), names, marks(rows, names))
+        names, marks = rows.signs(chunk) if marked else ([], np.empty(0, np.uint64))
+        return cls(number, chunk.start, chunk.stop, digest(chunk.data), names, marks)
 
     @classmethod
     def from_record(cls, record: PartRecord, job: Job | None) -> Part:
@@ -170,27 +156,3 @@ class Part:
             job = self.job.id if self.job else None
             outcomes = constant(len(self), "unknown", error=_IN_WORDS[self.reason], job_id=job)
         return with_reasons(outcomes, self.reason)
-
-
-def with_reasons(outcomes: pa.Table, reason: str) -> pa.Table:
-    """Add the column ``unknown_reason``: one reason for the rows of unknown fate."""
-    unknown = pc.equal(outcomes["outcome"], "unknown")
-    reasons = pc.if_else(unknown, reason, pa.scalar(None, pa.string()))
-    return outcomes.append_column("unknown_reason", reasons)
-
-
-def marks(rows: pa.Table, names: list[str]) -> Marks:
-    """Return a hash of each row over some columns, the same in every process."""
-    found = np.empty(len(rows), np.uint64)
-    # Some rows at a time: each text is an object of Python's for a moment.
-    for at in range(0, len(rows), _HASHED_ROWS):
-        part = rows.slice(at, _HASHED_ROWS)
-        texts = [pc.fill_null(part[name], "") for name in names]
-        joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
-        found[at : at + len(part)] = pd.util.hash_array(joined.to_numpy(), categorize=False)
-    return found
-
-
-def as_rows(found: Marks) -> pa.Table:
-    """Return hashes as a table to be matched by its one column."""
-    return pa.table({"mark": pa.array(found)})
