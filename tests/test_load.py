@@ -391,7 +391,7 @@ def test_a_load_reads_well_as_text_and_html(org):
 
     assert repr(load) == "<Load insert Trip__c: 5 sent, 5 success>"
     assert "Trip__c" in load._repr_html_()
-    assert "%" in load.explain()
+    assert "%" in str(load.explain())
     assert load.history["done"].all()
 
 

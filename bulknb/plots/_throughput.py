@@ -140,7 +140,8 @@ def _sizes(rows: pd.Series[float]) -> FloatArray:
     largest = _LARGEST * min(1, (_MANY / max(len(rows), 1)) ** 0.5)
     least = min(_SMALLEST, largest / 6)
     share = rows.fillna(0) / max(rows.max(), 1)
-    return np.maximum(np.asarray(largest * share, dtype=np.float64), least)
+    sizes: FloatArray = np.maximum(np.asarray(largest * share, dtype=np.float64), least)
+    return sizes
 
 
 def _draw_unrated(ax: Axes, at: FloatArray, label: str, marker: str, *, filled: bool) -> None:
