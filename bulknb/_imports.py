@@ -21,8 +21,8 @@ from .errors import InputError
 
 __all__ = ["read_source"]
 
-_LONGEST_PATH = 4096
-_SNAKE = "created_date"
+#: Tells a record under our names from one under those of the API.
+_OUR_NAME = "created_date"
 
 
 Looks = dict[OrgKey | None, list[Look]]
@@ -81,7 +81,10 @@ def _parts(source: Any) -> list[Any]:
 
 
 def _is_file(text: str) -> bool:
-    return len(text) < _LONGEST_PATH and "\n" not in text and Path(text).is_file()
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # what is too long for a name, or has a zero byte in it
+        return False
 
 
 def _read_file(path: Path) -> Any:
@@ -107,9 +110,13 @@ def _read_text(text: str) -> Any:
         content = json.loads(text)
     except ValueError:
         content = _read_lines(text)
-    if isinstance(content, list) and any(_SNAKE in part for part in content):
+    if isinstance(content, list) and any(_is_ours(part) for part in content):
         return pd.DataFrame(content)
     return content
+
+
+def _is_ours(part: object) -> bool:
+    return isinstance(part, dict) and _OUR_NAME in part
 
 
 def _read_lines(text: str) -> list[Any]:
@@ -121,7 +128,8 @@ def _read_lines(text: str) -> list[Any]:
 
 def _read_csv(text: str) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+        # As text: an id may be all digits.
+        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         frame = pd.DataFrame()
     if not are_events(frame) and not {"id", "state"} & set(frame.columns):

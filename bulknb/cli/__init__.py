@@ -8,6 +8,7 @@ import bulknb
 
 from .demo import demo
 from .doctor import doctor
+from .history import history
 from .jobs import abort, close, delete, job, jobs
 from .load import load, resume
 from .query import query
@@ -26,5 +27,6 @@ for command in (
     *(demo, sandbox, doctor),
     *(jobs, job, close, abort, delete),
     *(load, resume, query),
+    history,
 ):
     main.add_command(command)
