@@ -26,9 +26,10 @@ test: check  ## what continuous integration runs: check, all tests and notebooks
 check: .venv/dev  ## lint, format and types
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-bench: .venv/demo  ## speed and memory: the sandbox, jobs as a frame, a query beside other clients
+bench: .venv/demo  ## speed and memory: the sandbox, jobs as a frame and on disk, a query beside others
 	.venv/bin/python benchmarks/sandbox_throughput.py
 	.venv/bin/python benchmarks/job_frames.py
+	.venv/bin/python benchmarks/history.py
 	.venv/bin/python benchmarks/query_vs_peers.py --rounds 3
 
 interop: .venv/dev .venv-interop/clients  ## other people's clients, unchanged, against one sandbox

@@ -2,7 +2,8 @@
 
 A load writes down what it is about to do before it does it, each time flushed to the disk. If that
 cannot be written, it is not done. So what a dead kernel left can always be told from the file and
-the org. The file holds neither rows nor tokens: of a chunk its range, its hash, and a mark per row.
+the org. The file holds neither rows nor tokens: of a chunk its range, its hash, and a mark per row;
+of a job what Salesforce says of it, in whose error message a value may stand.
 
 The file keeps SQLite's rollback journal, which works on the network homes of JupyterHub too; each
 access opens it anew, so that a forked or killed process leaves nothing behind.

@@ -54,6 +54,8 @@ class History:
         One org only: its URL, its host or its id.
     path : path, optional
         Another file.
+    live : optional
+        Given by ``org.history``.
     """
 
     def __init__(
@@ -99,11 +101,7 @@ class History:
         which = self._which(
             last, object=object, operation=operation, state=state, user=user, org=org
         )
-        table = self._ledger.jobs(which)
-        frame = to_frame(with_parts(table.select(list(JOB_FIELDS))))
-        if which.org is None:
-            frame["org"] = to_frame(table.select(["org"]))["org"]
-        return frame
+        return self._frame(which)
 
     def snapshots(self, last: str | None = None, **which: str | None) -> pd.DataFrame:
         """Return each change that was seen: one row for each, job by job and in time.
@@ -243,28 +241,34 @@ class History:
         user: str | None = None,
         org: str | None = None,
     ) -> Which:
+        if self._live:
+            with contextlib.suppress(LedgerError):
+                self._live.memory.flush()
+        ago = None if last is None else span(last, "last").total_seconds()
         which = Which(
-            org=org or (self._live.memory.key if self._live else self._org),
-            since=None
-            if last is None
-            else moment(self._now() - span(last, "last").total_seconds()),
+            org=org or self._own,
+            since=None if ago is None else moment(self._now() - ago),
             object=object,
             operation=operation,
             state=state,
         )
-        if self._live:
-            with contextlib.suppress(LedgerError):
-                self._live.memory.flush()
         return which if user is None else replace(which, users=self._users(user, which))
+
+    @property
+    def _own(self) -> OrgKey | str | None:
+        return self._live.memory.key if self._live else self._org
+
+    def _frame(self, which: Which) -> pd.DataFrame:
+        table = self._ledger.jobs(which)
+        frame = to_frame(with_parts(table.select(list(JOB_FIELDS))))
+        return frame if which.org else frame.assign(org=to_frame(table.select(["org"]))["org"])
 
     def _key(self, named: OrgKey | None) -> OrgKey:
         """Return what to keep records under that name this org, or none."""
-        if self._live:
-            own = self._live.memory.key
-        elif self._org is None:
+        own = self._own
+        if own is None:
             return named or OrgKey(None)
-        else:
-            own = _key_of(self._org)
+        own = _key_of(own) if isinstance(own, str) else own
         if named and named.id and own.id not in (None, named.id):
             raise InputError(f"These events are of the org {named.id}, not of {own.id}")
         return own
@@ -280,12 +284,14 @@ class History:
     def _complete(self, last: str) -> set[tuple[str, pd.Timestamp]]:
         """Return (id, created) of the jobs that are done and known with their counts."""
         known = self.frame(last)
-        told = known[known["done"] & known["number_records_processed"].notna()]
+        # A batch in flight at an abort may still have committed.
+        told = known[known["done"] & (known["state"] != "Aborted")].dropna(
+            subset="number_records_processed"
+        )
         return set(zip(told["id"], told["created_date"], strict=True))
 
     def _only(self, ids: set[str]) -> pd.DataFrame:
-        frame = self.frame()
-        return frame[frame["id"].isin(ids)].reset_index(drop=True)
+        return self._frame(Which(org=self._own, ids=ids))
 
     def _now(self) -> float:
         return self._live.wire.clock.time() if self._live else time.time()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from itertools import starmap
@@ -114,6 +114,7 @@ class Which:
     operation: str | None = None
     state: str | None = None
     users: Sequence[str] | None = None
+    ids: Collection[str] | None = None
 
 
 def moment(value: float | datetime) -> int:
@@ -331,8 +332,8 @@ def _where(which: Which) -> tuple[str, list[Any]]:
     if which.org is None:
         demand("job.org IN (SELECT number FROM org)")  # so that the index is of use
     elif isinstance(which.org, str):
-        found = "? IN (url, id, substr(id, 1, 15), substr(url, 9))"  # without https://
-        demand(f"job.org IN (SELECT number FROM org WHERE {found})", which.org)
+        names = "url, substr(url, instr(url, '//') + 2), id, substr(id, 1, 15)"
+        demand(f"job.org IN (SELECT number FROM org WHERE ? IN ({names}))", which.org)
     else:
         url, id = which.org
         found = "id = ? OR (url IS ? AND (id IS NULL OR ? IS NULL))"  # a URL may change hands
@@ -345,6 +346,8 @@ def _where(which: Which) -> tuple[str, list[Any]]:
     if which.users is not None:
         marks = ", ".join("?" * len(which.users))
         demand(f"substr(job.created_by_id, 1, 15) IN ({marks})", *(id[:15] for id in which.users))
+    if which.ids is not None:
+        demand("job.id IN (SELECT value FROM json_each(?))", json.dumps(list(which.ids)))
     return " AND ".join(terms), values
 
 

@@ -60,7 +60,8 @@ def loaded(org: bulknb.Org) -> None:
         ({"state": "Open"}, set()),
         ({"last": "1d"}, {"Account"}),
         ({"last": "3d"}, {"Contact", "Account"}),
-        ({"org": "127.0.0.1"}, set()),
+        ({"org": "127.0.0.1"}, {"Contact", "Account"}),
+        ({"org": "acme.my.salesforce.com"}, set()),
     ],
 )
 def test_the_frame_is_of_the_jobs_that_are_asked_for(sandbox, org, which, objects):

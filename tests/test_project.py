@@ -155,14 +155,18 @@ def test_every_make_target_in_a_document_exists(name):
     assert mentioned <= targets
 
 
-def test_the_example_of_the_readme_runs(capsys):
+def test_the_examples_of_the_readme_run_one_after_the_other(capsys, monkeypatch, tmp_path):
     plt.switch_backend("Agg")
-    (example,) = re.findall(r"```python\n(.+?)```", read("README.md"), flags=re.DOTALL)
+    examples = re.findall(r"```python\n(.+?)```", read("README.md"), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
     names = {"__name__": "readme"}
-    exec(compile(example, "README.md", "exec"), names)
+    exec(compile("\n".join(examples), "README.md", "exec"), names)
     assert names["load"].frame["outcome"].tolist() == ["success", "success", "failed"]
     assert "REQUIRED_FIELD_MISSING" in capsys.readouterr().out
     assert plt.gca().get_xlabel().startswith("Processing time")
+    assert set(names["past"]["object"]) == {"Contact"}
+    assert len(names["waits"]) == 1
+    assert (tmp_path / "jobs.parquet").exists()
     plt.close("all")
 
 
