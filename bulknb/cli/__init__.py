@@ -6,6 +6,7 @@ import click
 
 import bulknb
 
+from .board import board
 from .demo import demo
 from .doctor import doctor
 from .history import history
@@ -28,5 +29,6 @@ for command in (
     *(jobs, job, close, abort, delete),
     *(load, resume, query),
     history,
+    board,
 ):
     main.add_command(command)

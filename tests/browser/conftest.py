@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -67,10 +68,10 @@ def jupyter(browser, tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="session")
-def page(browser, jupyter):
-    """JupyterLab in a fresh profile; it fails if it asks anybody but this machine."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+@contextlib.contextmanager
+def secluded(browser, **options):
+    """A fresh profile; it fails if its pages ask anybody but this machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
     context.set_default_timeout(TIMEOUT_MS)
     asked_outside = []
 
@@ -83,11 +84,25 @@ def page(browser, jupyter):
             route.abort()
 
     context.route("**/*", route)
-    page = context.new_page()
-    jupyter.open_lab(page)
-    yield page
+    yield context
     context.close()
     assert asked_outside == []
+
+
+@pytest.fixture(scope="session")
+def page(browser, jupyter):
+    """JupyterLab in a fresh profile."""
+    with secluded(browser) as context:
+        page = context.new_page()
+        jupyter.open_lab(page)
+        yield page
+
+
+@pytest.fixture
+def new_page(browser):
+    """An empty page in a fresh profile, for other front ends."""
+    with secluded(browser) as context:
+        yield context.new_page()
 
 
 @pytest.fixture(scope="module")
