@@ -24,6 +24,8 @@ from .errors import ApiError, BulkError, InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .widgets import JobBoard
+
 __all__ = ["Jobs", "list_jobs"]
 
 _MOST_SHOWN = 60
@@ -180,6 +182,18 @@ class Jobs(Sequence[Job]):
         from .plots import processing_times
 
         return processing_times(self.frame, by, **kwargs)
+
+    def board(self) -> JobBoard:
+        """Return a live board of these jobs, for a notebook; see `widgets.JobBoard`.
+
+        Raises
+        ------
+        InputError
+            There are none.
+        """
+        from .widgets import JobBoard
+
+        return JobBoard(self)
 
     def abort(self, *, confirm: str | None = None) -> pd.DataFrame:
         """Abort all of these jobs that can be, and return what became of each.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from ._jobinfo import JobInfo
 from ._jobs import IngestJob, Job, QueryJob
@@ -28,6 +29,9 @@ _MOST_FINISHED = 50_000
 _SETTLE_SECONDS = 60.0
 _MOST_NAMES_ASKED = 200
 
+#: Reads a record of a list.
+_Read = Callable[[Mapping[str, Any]], JobInfo]
+
 #: Where jobs of a kind are listed. 1.0 jobs stand in both lists ("Get All Jobs", "Get Information
 #: About All Query Jobs", jobType); that each has them all is not documented.
 _LISTS: dict[str, tuple[type[Job], ...]] = {
@@ -38,13 +42,15 @@ _LISTS: dict[str, tuple[type[Job], ...]] = {
 }
 
 
-def listed(wire: Wire, *, job_type: str | None, pk_chunking: bool) -> list[JobInfo]:
+def listed(
+    wire: Wire, *, job_type: str | None, pk_chunking: bool, read: _Read = JobInfo.from_dict
+) -> list[JobInfo]:
     """Return what the lists hold, newest first, each job once."""
     given = {"jobType": job_type, "isPkChunkingEnabled": "true" if pk_chunking else None}
     params = {name: value for name, value in given.items() if value}
     found: dict[str, JobInfo] = {}
     for dialect in _LISTS[job_type] if job_type else (IngestJob, QueryJob):
-        for info in _pages(wire, dialect.path.format(version=wire.api_version), params):
+        for info in _pages(wire, dialect.path.format(version=wire.api_version), params, read):
             # A page may come late: of two answers about a job the younger counts.
             known = found.get(info.id or "")
             if known is None or str(known.system_modstamp) < str(info.system_modstamp):
@@ -54,7 +60,7 @@ def listed(wire: Wire, *, job_type: str | None, pk_chunking: bool) -> list[JobIn
     return sorted(found.values(), key=lambda info: str(info.created_date), reverse=True)
 
 
-def _pages(wire: Wire, path: str, params: Mapping[str, str]) -> Iterator[JobInfo]:
+def _pages(wire: Wire, path: str, params: Mapping[str, str], read: _Read) -> Iterator[JobInfo]:
     seen: set[str] = set()
     answer = wire.request("GET", path, params=params).json()
     while True:
@@ -62,7 +68,7 @@ def _pages(wire: Wire, path: str, params: Mapping[str, str]) -> Iterator[JobInfo
             records, following = answer["records"], answer.get("nextRecordsUrl")
         except (KeyError, TypeError, AttributeError):
             raise UnexpectedAnswerError("The answer is not a list of jobs") from None
-        infos = list(map(JobInfo.from_dict, records))
+        infos = list(map(read, records))
         wire.ear.hear(*infos)
         yield from infos
         if not following:

@@ -6,14 +6,13 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 
 from . import _check
 from ._about import About, read_about
 from ._csv import Nulls
-from ._jobs import Job, PkChunking, confirmed, create_job, find_job, production_name
+from ._jobs import Job, PkChunking, confirmed, create_job, find_job, org_label
 from ._jobs.ids import full
 from ._ledger import Ledger
 from ._listing import Jobs, list_jobs
@@ -66,8 +65,7 @@ class Org:
     @property
     def label(self) -> str:
         """What to call the org in a question: a production org by its name, another by its host."""
-        name = production_name(self._wire)
-        return f"{name} (production)" if name else urlsplit(self.url).netloc
+        return org_label(self._wire)
 
     @property
     def api_version(self) -> str:

@@ -6,8 +6,12 @@ import pytest
 
 from bulknb._live_jobs import LiveJobs
 from bulknb._watch import Watch
+from bulknb.errors import InputError
 from bulknb.sandbox import ManualClock
 from bulknb.widgets import JobBoard
+from bulknb.widgets._live import close_tree, open_tree, view_bundle
+
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
@@ -191,3 +195,64 @@ def test_fifty_boards_leave_no_thread_behind(org, jobs):
     for _ in range(50):
         JobBoard(org)
     assert threading.active_count() <= before
+
+
+def test_a_board_of_some_jobs_shows_these_and_no_others(org, jobs, sandbox):
+    some = org.jobs()[:2]
+    board = some.board()
+    jobs[0].abort()
+    org.create_job("insert", "Account")
+    board.jobs.refresh()
+    board._told(board.jobs, None)
+    assert set(board.grid.by_id) == {job.id for job in some}
+
+
+def test_a_thousand_jobs_of_one_kind_cost_one_call_a_look(org, sandbox):
+    for _ in range(1_000):
+        org.create_job("insert", "Account")
+    live = LiveJobs(org.jobs(times=False))
+    live.refresh()
+    before = len(requests(sandbox))
+    live.refresh()
+    assert requests(sandbox)[before:] == ["GET ingest"]
+
+
+def test_a_board_of_no_jobs_says_what_to_do(org):
+    with pytest.raises(InputError, match=r"org\.board\(\)"):
+        org.jobs(state="Open").board()
+
+
+def test_a_board_that_was_closed_is_there_again_when_it_is_drawn(board):
+    close_tree(board.box)
+    open_tree(board.box)
+    assert board.grid.comm is not None
+    assert view_bundle(board.box)[VIEW]["model_id"] == board.box.model_id
+
+
+def test_a_board_that_nobody_sees_any_more_is_closed_when_another_is_made(org, board):
+    board.box._view_count = 1
+    board.box._view_count = 0
+    assert board.box.comm is not None, "a cell that is moved gets its view back"
+    JobBoard(org)
+    assert board.box.comm is None
+    assert board.grid.comm is None
+
+
+def test_a_board_that_is_seen_again_is_not_closed(org, board):
+    for views in (1, 0, 1):
+        board.box._view_count = views
+    JobBoard(org)
+    assert board.box.comm is not None
+
+
+def test_jobs_that_go_on_keep_the_looks_close_together(board, jobs, watch, clock):
+    def pause_after(seconds, act):
+        say(board, "sight", jobs)
+        watch.run_due()
+        clock.advance(seconds)
+        act()
+        return watch.run_due()
+
+    idle = pause_after(3_600, lambda: None)
+    busy = pause_after(3_600, jobs[0].abort)
+    assert busy < 5 < idle

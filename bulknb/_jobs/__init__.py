@@ -12,7 +12,7 @@ from .base import Job, poll_seconds
 from .batches import Batches
 from .classic import ClassicJob
 from .classic_query import ClassicQueryJob
-from .confirm import confirmed, is_production, production_name
+from .confirm import confirmed, is_production, org_label, production_name
 from .ingest import BigObjectJob, IngestJob
 from .properties import PK_CHUNKING, PkChunking, check_api, pk_chunking_header
 from .query import QueryJob
@@ -34,6 +34,7 @@ __all__ = [
     "find_job",
     "is_production",
     "job_from_info",
+    "org_label",
     "pk_chunking_header",
     "poll_seconds",
     "production_name",

@@ -16,7 +16,7 @@ from ..errors import (
     UnreachableError,
 )
 
-__all__ = ["confirmed", "is_production", "production_name"]
+__all__ = ["confirmed", "is_production", "org_label", "production_name"]
 
 _QUESTION = "SELECT IsSandbox, OrganizationType, Name FROM Organization"
 
@@ -72,6 +72,12 @@ def production_name(wire: Wire) -> str | None:
     if wire not in _names:
         _names[wire] = _ask(wire)
     return _names[wire]
+
+
+def org_label(wire: Wire) -> str:
+    """Return what to call an org in a question: one of production by its name, else by its host."""
+    name = production_name(wire)
+    return f"{name} (production)" if name else urlsplit(wire.origin).netloc
 
 
 def _ask(wire: Wire) -> str | None:

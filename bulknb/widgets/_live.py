@@ -9,10 +9,21 @@ import ipywidgets
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-__all__ = ["answer_while_busy", "close_tree", "in_notebook", "publish", "view_bundle"]
+__all__ = [
+    "answer_while_busy",
+    "close_tree",
+    "close_when_left",
+    "in_notebook",
+    "open_tree",
+    "publish",
+    "view_bundle",
+]
 
 #: IPython's function, which has no types.
 publish: Callable[..., Any] = display
+
+#: Roots that were on a page and are on none any more.
+_left: set[ipywidgets.DOMWidget] = set()
 
 
 def in_notebook() -> bool:
@@ -40,13 +51,43 @@ def answer_while_busy(root: ipywidgets.DOMWidget) -> None:
             widget.comm._reply_subshell_for = None
 
 
+def close_when_left(root: ipywidgets.DOMWidget) -> None:
+    """Close `root` some time after its last view has gone; `open_tree` brings it back.
+
+    Front ends count their views of a model that has a count: 0 again means that the output was
+    cleared or its cell run anew. It may also mean that the cell is being moved, and the view comes
+    back: so it is closed only when one more is made, as by the cell that runs anew.
+    """
+    while _left:
+        close_tree(_left.pop())
+
+    def counted(change: dict[str, Any]) -> None:
+        (_left.discard if change["new"] else _left.add)(root)
+
+    root._view_count = 0
+    root.observe(counted, "_view_count")
+
+
+def open_tree(root: ipywidgets.DOMWidget) -> None:
+    """Make a widget that may have been closed, and all below it, ready to be drawn."""
+    if root.comm is not None:
+        return
+    for widget in reversed([each for member in _tree(root) for each in (member, *_parts(member))]):
+        widget.__dict__.pop("_repr_mimebundle_", None)  # closing has hidden the method
+        widget.open()
+    answer_while_busy(root)
+
+
 def close_tree(root: ipywidgets.DOMWidget) -> None:
     """Close a widget with all below it: ipywidgets keeps what is not closed for ever."""
     for widget in _tree(root):
-        widget.layout.close()
-        if widget.has_trait("style"):
-            widget.style.close()
-        widget.close()
+        for part in (*_parts(widget), widget):
+            part.close()
+
+
+def _parts(widget: ipywidgets.DOMWidget) -> tuple[ipywidgets.Widget, ...]:
+    """Return the models that a widget has besides its own."""
+    return (widget.layout, widget.style) if widget.has_trait("style") else (widget.layout,)
 
 
 def _tree(root: ipywidgets.DOMWidget) -> Iterator[ipywidgets.DOMWidget]:

@@ -13,7 +13,15 @@ import ipywidgets
 
 from .._watch import Watch
 from ..errors import BulkError
-from ._live import answer_while_busy, close_tree, in_notebook, publish, view_bundle
+from ._live import (
+    answer_while_busy,
+    close_tree,
+    close_when_left,
+    in_notebook,
+    open_tree,
+    publish,
+    view_bundle,
+)
 
 __all__ = ["LivePanel", "button", "stays"]
 
@@ -83,9 +91,7 @@ class LivePanel(ABC):
         self.abort_button.on_click(partial(self._ask, True))
         self.keep_button.on_click(partial(self._ask, False))
         self.confirm_button.on_click(partial(self._clicked, "Abort", abort))
-        # Front ends count their views of a model that has a count: 0 again means that the output
-        # was cleared or its cell run anew.
-        self.box._view_count = 0
+        close_when_left(self.box)
         self.box.observe(self._views_changed, "_view_count")
         answer_while_busy(self.box)
 
@@ -136,6 +142,7 @@ class LivePanel(ABC):
             if self._frozen or not in_notebook():
                 publish(self._static(), raw=True)
                 return
+            open_tree(self.box)
             bundle = {**self._static(), **view_bundle(self.box)}
             handle = publish(bundle, raw=True, display_id=True)
             self._handles.append(handle)

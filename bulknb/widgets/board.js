@@ -201,6 +201,7 @@ class View {
       "--columns",
       ["28px", ...this.columns.map((column) => column.width)].join(" "),
     );
+    this.box.dataset.name = this.model.get("name"); // hides the static twin
     this.root.append(this.box);
   }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +22,14 @@ from .._live_jobs import LiveJobs
 from .._org import Org
 from .._watch import Watch, shared_watch
 from ..errors import BulkError
-from ._live import answer_while_busy, in_notebook, publish, view_bundle
+from ._live import (
+    answer_while_busy,
+    close_when_left,
+    in_notebook,
+    open_tree,
+    publish,
+    view_bundle,
+)
 from .panel import JobPanel
 
 __all__ = ["JobBoard"]
@@ -49,6 +57,18 @@ _COLUMNS = [
 _ACTS: dict[str, Callable[[Job], object]] = {"close": Job.close, "abort": Job._abort}
 _DONE = {"close": "closed", "abort": "aborted"}
 
+#: So old may be at most what a notebook would show that is saved now, while the board is drawn.
+_SNAPSHOT_SECONDS = 60.0
+#: Front ends draw a widget of a kernel that is gone as an error, whatever stands beside it in the
+#: same output. So the static twin is an output of its own, in sight where no live board is; where
+#: there is none, what stands above it is that error.
+_SNAPSHOT = """<style>
+:root:has(.bulknb-board[data-name="{name}"]) .bulknb-snapshot[data-name="{name}"],
+.jp-OutputArea-child:has(+ .jp-OutputArea-child [data-name="{name}"]):not(:has(.bulknb-board))
+{{ display: none }}
+</style>
+<div class="bulknb-snapshot" data-name="{name}">{table}</div>"""
+
 Row = list[Any]
 
 
@@ -58,6 +78,7 @@ class _Grid(anywidget.AnyWidget):
     _esm = _HERE / "board.js"
     _css = _HERE / "board.css"
 
+    name = traitlets.Unicode().tag(sync=True)
     org = traitlets.Unicode().tag(sync=True)
     columns: traitlets.List[Any] = traitlets.List().tag(sync=True)
     # Read when a front end asks for the state: it gets the rows as they are by then.
@@ -84,7 +105,7 @@ class _Grid(anywidget.AnyWidget):
 
 
 class JobBoard:
-    """All jobs of an org, everybody's, live: to sort, filter, select, close, abort and open.
+    """All jobs of an org, or some, live: to sort, filter, select, close, abort and open.
 
     Left as the last expression of a cell it is drawn. It looks at the org's lists of jobs while
     somebody can see it, less and less often while nothing happens, and never otherwise. Watching
@@ -92,8 +113,8 @@ class JobBoard:
 
     Parameters
     ----------
-    org : Org
-        The org whose jobs to show.
+    which : Org or Jobs
+        The org whose jobs to show, everybody's, also those to come; or some jobs, and only these.
     watch : Watch, optional
         Who asks the server; by default the one that all panels share.
 
@@ -105,29 +126,33 @@ class JobBoard:
     Raises
     ------
     BulkError
-        The jobs could not be listed.
+        The jobs could not be listed; or there are none that could be.
     """
 
-    def __init__(self, org: Org, *, watch: Watch | None = None) -> None:
-        self.jobs = LiveJobs(org)
+    def __init__(self, which: Org | Jobs, *, watch: Watch | None = None) -> None:
+        self.jobs = LiveJobs(which)
         self.jobs.refresh()
-        self._clock = org.clock
         self._watch = watch or shared_watch()
         self._lock = threading.RLock()
         #: What each view of the board has in sight; a tab that is hidden has nothing.
         self._sights: dict[str, list[str]] = {}
         self._panel: JobPanel | None = None
-        self.grid = _Grid(org=org.label, columns=_COLUMNS)
+        #: When the snapshot was drawn, by the watch's clock; None: not drawn.
+        self._drawn_at: float | None = None
+        self.grid = _Grid(name=uuid.uuid4().hex, org=self.jobs.label, columns=_COLUMNS)
         self.box = ipywidgets.VBox([self.grid])
         self.grid.on_msg(self._heard)
+        self.grid.patch(map(self._row, self.jobs.jobs))
         self._told(self.jobs, None)
+        close_when_left(self.box)
+        self.box.observe(self._views_changed, "_view_count")
         answer_while_busy(self.box)
 
     def __repr__(self) -> str:
         return f"Jobs of {self.grid.org}, {self.grid.status}\n{self._listed()!r}"
 
     def _repr_html_(self) -> str:
-        return self._listed()._repr_html_()
+        return f"{self._listed()._repr_html_()}<div>{self.grid.status}</div>"
 
     def _listed(self) -> Jobs:
         jobs = self.jobs.jobs.values()
@@ -135,10 +160,22 @@ class JobBoard:
         return Jobs(newest, times=False)
 
     def _ipython_display_(self) -> None:
-        bundle = {"text/plain": repr(self), "text/html": self._repr_html_()}
         if in_notebook():
-            bundle |= view_bundle(self.box)
-        publish(bundle, raw=True)
+            open_tree(self.box)
+            publish({"text/plain": "", **view_bundle(self.box)}, raw=True)
+        self._draw_snapshot()
+
+    def _draw_snapshot(self, *, update: bool = False) -> None:
+        self._drawn_at = self._watch.clock.monotonic()
+        html = _SNAPSHOT.format(name=self.grid.name, table=self._repr_html_())
+        bundle = {"text/plain": repr(self), "text/html": html}
+        publish(bundle, raw=True, display_id=self.grid.name, update=update)
+
+    def _redraw_snapshot(self, older_than: float = 0.0) -> None:
+        """Draw the snapshot anew where it stands, if it is so old, in seconds."""
+        drawn_at = self._drawn_at
+        if drawn_at is not None and self._watch.clock.monotonic() - drawn_at >= older_than:
+            self._draw_snapshot(update=True)
 
     # What the server says
 
@@ -148,9 +185,11 @@ class JobBoard:
             self.grid.trouble = f"The server could not be asked: {error}"
             return
         self.grid.trouble = ""
-        self.grid.status = f"as of {datetime.fromtimestamp(self._clock.time(), UTC):%H:%M:%S} UTC"
+        now = datetime.fromtimestamp(jobs.clock.time(), UTC)
+        self.grid.status = f"as of {now:%Y-%m-%d %H:%M:%S} UTC"
         # A job in sight may also have news from elsewhere, such as its panel.
         self.grid.patch(self._row(id) for id in jobs.changed.union(jobs.in_sight))
+        self._redraw_snapshot(_SNAPSHOT_SECONDS)
 
     # What the user does
 
@@ -180,6 +219,14 @@ class JobBoard:
                 self._watch.add(self.jobs, self._told)
             else:
                 self._watch.remove(self.jobs, self._told)
+                self._redraw_snapshot()
+
+    def _views_changed(self, change: dict[str, Any]) -> None:
+        if not change["new"]:
+            with self._lock:
+                self._sights.clear()
+                self.jobs.in_sight = ()
+                self._watch.remove(self.jobs, self._told)
 
     def _open(self, job: Job) -> None:
         with self._lock:
@@ -200,6 +247,7 @@ class JobBoard:
                 refusals.append(str(error))
             self.grid.patch([self._row(id)])
         self.grid.said = " · ".join([f"{done:,} of {len(ids):,} {_DONE[verb]}", *refusals[:3]])
+        self._redraw_snapshot()
         if self.jobs.in_sight:
             self._watch.add(self.jobs, self._told)
 

@@ -110,8 +110,8 @@ def open_notebook(jupyter, page):
     """Open a notebook of these cells; it is closed after the module's last test."""
     opened = []
 
-    def open_notebook(*cells):
-        opened.append(LabNotebook(jupyter, page, cells))
+    def open_notebook(*cells, **options):
+        opened.append(LabNotebook(jupyter, page, cells, **options))
         return opened[-1]
 
     yield open_notebook

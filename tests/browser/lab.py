@@ -1,4 +1,4 @@
-"""A Jupyter server of its own, and how to drive its JupyterLab with Playwright.
+"""A Jupyter server of its own, and how to drive its front ends with Playwright.
 
 Nothing of the user's Jupyter is read or written: every folder it knows lies in a temporary one.
 """
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nbformat
@@ -79,6 +79,14 @@ RUN_CELL = """async ([index, timeout]) => {
     const outputs = notebook.widgets[index].model.outputs.toJSON();
     return outputs.filter((output) => output.output_type === "error");
 }"""
+
+MOVE_UP = """(index) => {
+    const app = window.jupyterapp;
+    app.shell.currentWidget.content.activeCellIndex = index;
+    return app.commands.execute("notebook:move-cell-up");
+}"""
+
+RESTART = """() => { window.jupyterapp.commands.execute("notebook:restart-kernel"); }"""
 
 CLEAR = """() => window.jupyterapp.commands.execute("notebook:clear-all-cell-outputs")"""
 
@@ -147,6 +155,12 @@ class JupyterServer:
         page.wait_for_function("() => window.jupyterapp")
         page.evaluate("() => window.jupyterapp.restored")
 
+    def open_notebook7(self, page: Page, file: Path) -> None:
+        """Open a notebook of the server's root as Jupyter Notebook 7 shows it."""
+        path = file.relative_to(self.root).as_posix()
+        page.goto(f"{self._url}/notebooks/{path}?token={self._token}")
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context")
+
     @contextlib.contextmanager
     def kernel_client(self):
         """Talk to the one running kernel past the browser."""
@@ -166,6 +180,7 @@ class JupyterServer:
         options = [
             "--no-browser",
             "--expose-app-in-browser",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={self._url.rpartition(':')[2]}",
             "--ServerApp.port_retries=0",
@@ -193,21 +208,35 @@ class JupyterServer:
 
 
 class LabNotebook:
-    """A notebook in a folder of its own, opened in JupyterLab, its kernel ready."""
+    """A notebook in a folder of its own, opened in JupyterLab or Notebook 7, its kernel ready."""
 
-    def __init__(self, server: JupyterServer, page: Page, cells: list[str]) -> None:
+    def __init__(
+        self,
+        server: JupyterServer,
+        page: Page,
+        cells: Sequence[str],
+        *,
+        kernel: str = "python3",
+        notebook7: bool = False,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=server.root))
         self._page = page
         self._server = server
         self._file = self.folder / "notebook.ipynb"
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": kernel},  # without it Lab asks which kernel to take
+            metadata={"kernelspec": {"name": kernel, "display_name": kernel}},  # else Lab asks
         )
         nbformat.write(notebook, self._file)
-        page.evaluate(OPEN, str(self._file.relative_to(server.root)))
-        wait_until(lambda: page.evaluate(CONNECTED))
+        self._notebook7 = notebook7
+        self._open()
+
+    def _open(self) -> None:
+        if self._notebook7:
+            self._server.open_notebook7(self._page, self._file)
+        else:
+            self._page.evaluate(OPEN, self._file.relative_to(self._server.root).as_posix())
+        wait_until(lambda: self._page.evaluate(CONNECTED))
 
     def close(self) -> None:
         """Close the notebook and end its kernel."""
@@ -233,6 +262,21 @@ class LabNotebook:
 
     def _cell(self, index: int) -> Locator:
         return self._page.locator(".jp-CodeCell").nth(index)
+
+    def reopen(self) -> None:
+        """Save and close the notebook, end its kernel, and open it again with a new one."""
+        self.close()
+        self._open()
+
+    def restart(self) -> None:
+        """Restart the kernel, as by the menu."""
+        self._page.evaluate(RESTART)
+        self._page.get_by_role("button", name="Confirm Kernel Restart").click()
+        wait_until(lambda: self._page.evaluate(CONNECTED))
+
+    def move_up(self, index: int) -> None:
+        """Change the places of a cell and of the one above it."""
+        self._page.evaluate(MOVE_UP, index)
 
     def evaluate(self, expression: str) -> str:
         """Return the repr of an expression in the kernel; waits for a running cell."""

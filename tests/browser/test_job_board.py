@@ -51,7 +51,7 @@ def rows(board, text=""):
 
 
 def test_jobs_are_filtered_by_state_object_and_words(board):
-    expect(board.get_by_text("15 jobs")).to_be_visible()
+    expect(board.get_by_role("status").get_by_text("15 jobs")).to_be_visible()
     board.get_by_label("State").select_option("Open")
     expect(board.get_by_text("14 of 15 jobs")).to_be_visible()
     board.get_by_label("Object").select_option("Lead")
