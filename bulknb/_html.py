@@ -1,18 +1,20 @@
 """The one place where foreign text becomes HTML, escaped.
 
-Both kinds of table follow Jupyter's theme by its own variables, so that they read well in light
-and in dark, and stay plain tables where styles are taken away (GitHub, untrusted notebooks).
+All of it follows Jupyter's theme by its own variables, so that they read well in light
+and in dark, and stays plain lists and tables where styles are taken away (GitHub, untrusted
+notebooks).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from jinja2 import Environment
 
 Tone = Literal["", "busy", "good", "warn", "bad"]
+Mark: TypeAlias = Literal["past", "now", "ahead", "end", "bad"]
 
 _JINJA = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
@@ -30,28 +32,44 @@ _CARD = _JINJA.from_string(
 
 _STRIP = _JINJA.from_string(
     """\
-<div style="overflow-x: auto"><table class="bulknb-card" style="{{ table }}; {{ edge }}">
-<caption style="{{ caption }}; {{ edge }}">
-{{ title }} <span style="{{ faint }}">{{ subtitle }}</span>
-</caption>
-<tr style="{{ row }}">
-{% for name, value in rows %}
-<th scope="col" style="{{ head }}; min-width: {{ 8 if loop.first else 5 }}em">{{ name }}</th>
+<div class="bulknb-card" style="{{ box }}; {{ edge }}">
+<div style="{{ caption }}">{{ title }} <span style="{{ faint }}">{{ subtitle }}</span></div>
+{% if steps %}
+<ol style="{{ ol }}" aria-label="State">
+{% for step in steps %}
+<li style="{{ li }}{% if step.mark in marked %}; font-weight: 600{% endif %}"\
+{% if step.mark in marked %} aria-current="step"{% endif %}>\
+{% if not loop.first %}<span style="{{ faint }}" aria-hidden="true">→ </span>{% endif %}\
+<span aria-hidden="true" style="color: {{ colours[marks[step.mark][1]] }}">\
+{{ marks[step.mark][0] }}</span> \
+<span{% if step.mark == "ahead" %} style="{{ faint }}"{% endif %}>{{ step.name }}</span>\
+{% if step.note %} <span style="{{ faint }}">{{ step.note }}</span>{% endif %}</li>
 {% endfor %}
-<td style="{{ filler }}"></td>
-</tr>
-<tr style="{{ row }}">
-{% for name, value in rows %}
-<td style="{{ cell }}">{{ value }}</td>
+</ol>
+{% endif %}
+{% for bar in bars %}
+<div style="{{ line }}">
+<span role="img" aria-label="{{ bar.label }}" title="{{ bar.label }}"\
+ style="{{ track }}{% if not bar.parts %}; border-style: dashed{% endif %}">\
+{% for part in bar.parts if part.share %}
+<span title="{{ part.title }}" style="{{ fill }}; width: {{ "%.2f" | format(100 * part.share) }}%; \
+background: {{ colours[part.colour] }}"></span>\
 {% endfor %}
-<td></td>
-</tr>
+</span> <span style="{{ faint }}">{{ bar.label }}</span></div>
+{% endfor %}
+{% if rows %}
+<dl style="{{ dl }}">
+{% for name, cell in rows %}
+<div style="{{ pair }}"><dt style="{{ head }}">{{ name }}</dt>\
+<dd style="{{ cell_style }}"{% if cell.title %} title="{{ cell.title }}"{% endif %}>\
+{{ cell.text }}</dd></div>
+{% endfor %}
+</dl>
+{% endif %}
 {% for note in notes %}
-<tr style="{{ row }}">
-<td colspan="{{ rows | length + 1 }}" style="{{ remark }}">{{ note }}</td>
-</tr>
+<div style="{{ remark }}">{{ note }}</div>
 {% endfor %}
-</table></div>"""
+</div>"""
 )
 
 _TABLE = _JINJA.from_string(
@@ -92,20 +110,33 @@ _TABLE_STYLES = _STYLES | {
     "cell": f"{_STYLES['cell']}; white-space: nowrap",
 }
 
-# Jupyter stripes and centres tables and pads its widgets' lines: each style here answers to one of
-# these, so that a live panel and its static twin look the same. The columns' least widths leave
-# room for the usual texts: a tick of the clock moves no column.
+_WRAPPED = {
+    "table": f"{_STYLES['table']}; margin-left: 6px; line-height: 1.4",
+    "cell": f"{_STYLES['cell']}; vertical-align: top; line-height: 1.4",
+}
+
+# Jupyter pads its widgets' lines and sets lists apart: each style here answers to one of these, so
+# that a live card and its static twin look the same. The least widths and heights leave room for
+# the usual texts: a tick of the clock moves nothing.
 _PADDING = "padding: 0 10px; text-align: left; line-height: 1.6"
 _STRIP_STYLES = {
-    "table": "border-collapse: collapse; margin: 0; font-variant-numeric: tabular-nums; "
+    "box": "margin: 0; font-variant-numeric: tabular-nums; "
     "font-size: var(--jp-ui-font-size1, 13px); color: inherit",
-    "caption": f"{_CAPTION}; {_PADDING}; padding-bottom: 4px; white-space: nowrap",
-    "faint": f"{_FAINT}; padding-left: 0.5em",
-    "row": _ROW,
-    "head": f"{_PADDING}; {_FAINT}; font-size: 0.9em",
-    "cell": f"{_PADDING}; font-weight: 600; white-space: nowrap",
-    "filler": "width: 100%",  # takes what a long note would else give to the columns
-    "remark": f"{_PADDING}; padding-top: 4px; white-space: pre-wrap",
+    "caption": f"{_PADDING}; font-weight: 600; padding-bottom: 2px",
+    "faint": _FAINT,
+    "ol": f"{_PADDING}; list-style: none; margin: 0; display: flex; flex-wrap: wrap; gap: 0 6px",
+    "li": "margin: 0; padding: 0; white-space: nowrap",
+    "line": f"{_PADDING}; display: flex; flex-wrap: wrap; align-items: center; gap: 0 10px",
+    "track": "display: flex; box-sizing: border-box; flex: 0 1 22em; min-width: 10em; "
+    "height: 10px; border: 1px solid var(--jp-border-color1, #bdbdbd); border-radius: 2px; "
+    "overflow: hidden",
+    "fill": "display: block; box-sizing: border-box; min-width: 3px; "
+    "border-right: 1px solid var(--jp-layout-color1, #fff)",
+    "dl": f"{_PADDING}; margin: 2px 0 0 0; display: flex; flex-wrap: wrap; gap: 2px 20px",
+    "pair": "min-width: 5.5em",
+    "head": f"{_FAINT}; font-size: 0.9em; margin: 0; padding: 0; float: none; white-space: nowrap",
+    "cell_style": "font-weight: 600; margin: 0; padding: 0; float: none; white-space: nowrap",
+    "remark": f"{_PADDING}; padding-top: 2px; white-space: pre-wrap; overflow-wrap: anywhere",
 }
 
 _COLOURS: dict[Tone, str] = {
@@ -115,6 +146,43 @@ _COLOURS: dict[Tone, str] = {
     "warn": "var(--jp-warn-color1, #f57c00)",
     "bad": "var(--jp-error-color1, #d32f2f)",
 }
+# The colours of `plots`, which people who see red and green alike can tell apart.
+_PART_COLOURS = {"apex": "#0072B2", "api": "#E69F00", "rest": "#F0E442"}
+
+#: What is drawn before a step, beside its colour.
+_MARKS: dict[Mark, tuple[str, Tone]] = {
+    "past": ("✓", "good"),
+    "now": ("●", "busy"),
+    "ahead": ("○", ""),
+    "end": ("✓", "good"),
+    "bad": ("✕", "bad"),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A state on the way of a job, how it stands to the present one, and a note."""
+
+    name: str
+    mark: Mark
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a bar: its share of the whole, and what is shown over it."""
+
+    share: float
+    colour: Literal["good", "bad", "apex", "api", "rest"]
+    title: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of parts and the words for it; without parts it is drawn as pending."""
+
+    label: str
+    parts: Sequence[Part] = ()
 
 
 @dataclass(frozen=True)
@@ -126,11 +194,19 @@ class Cell:
     tone: Tone = ""
 
 
-def table(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[Cell]]) -> str:
-    """Return a captioned table, its columns (name, whether right-aligned); all is escaped."""
-    return _TABLE.render(
-        title=title, columns=columns, rows=list(rows), colours=_COLOURS, **_TABLE_STYLES
-    )
+def table(
+    title: str,
+    columns: Sequence[tuple[str, bool]],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    wrap: bool = False,
+) -> str:
+    """Return a captioned table, its columns (name, whether right-aligned); all is escaped.
+
+    With `wrap` long texts take several lines.
+    """
+    styles = _TABLE_STYLES | (_WRAPPED if wrap else {})
+    return _TABLE.render(title=title, columns=columns, rows=list(rows), colours=_COLOURS, **styles)
 
 
 def card(title: str, rows: Iterable[tuple[str, object]], *, tone: Tone = "") -> str:
@@ -144,20 +220,28 @@ def card(title: str, rows: Iterable[tuple[str, object]], *, tone: Tone = "") -> 
 def strip(
     title: str,
     subtitle: str,
-    rows: Iterable[tuple[str, object]],
+    rows: Iterable[tuple[str, str | Cell]],
     *,
     tone: Tone = "",
+    steps: Sequence[Step] = (),
+    bars: Sequence[Bar] = (),
     notes: Iterable[str] = (),
 ) -> str:
-    """Return a captioned table with the names above the values; everything is escaped.
+    """Return a captioned list with the names above the values; everything is escaped.
 
-    `tone` colours its edge; it repeats what a value says in words. `notes` are lines below.
+    `tone` colours its edge; it repeats what a value says in words. `steps` and `bars` stand above
+    the values, `notes` are lines below.
     """
     return _STRIP.render(
         title=title,
         subtitle=subtitle,
-        rows=list(rows),
+        rows=[(name, it if isinstance(it, Cell) else Cell(it)) for name, it in rows],
+        steps=steps,
+        bars=bars,
         notes=[note for note in notes if note],
+        marks=_MARKS,
+        marked=("now", "end", "bad"),
+        colours=_COLOURS | _PART_COLOURS,
         edge=_edge(tone),
         **_STRIP_STYLES,
     )

@@ -265,6 +265,11 @@ class Query:
     def _repr_html_(self) -> str:
         return _query_card.html(self)
 
+    def _ipython_display_(self) -> None:
+        from .widgets import QueryPanel
+
+        QueryPanel(self)._ipython_display_()
+
     def _goes_on(self) -> str:
         now = self.progress
         return (

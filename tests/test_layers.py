@@ -15,15 +15,15 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     set(units.split())
     for units in (
-        "_findings _html _jobinfo _selection _xml errors soql",
+        "_card _findings _html _jobinfo _pace _selection _xml errors soql",
         "_answer _auth _chunks _csv _encode _gate _heard _marks _oauth _origin _pages "
         "_source _typed _wire",
         "_jobs",
         "_frames",
         "_history _ledger _memory _snapshots _states",
-        "_background _cells _check _explain _files _lists _load _load_card _outcomes "
-        "_preflight _query _query_card _query_plan _query_slices _query_types "
-        "_reconcile _remedies _retry _rows _sending _stuck _trend _watch _work",
+        "_background _cells _check _explain _files _job_card _lists _load _load_card "
+        "_outcomes _preflight _query _query_card _query_plan _query_slices _query_types "
+        "_reconcile _remedies _retry _rows _seen _sending _stuck _trend _watch _work",
         "_about _compare _events _imports _listing _past _resume",
         "_org",
         "_connect _live_jobs",

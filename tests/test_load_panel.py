@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import threading
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -12,11 +14,21 @@ from bulknb.widgets import LoadPanel
 ROWS = 600
 
 
+def cells(row: str) -> list[str]:
+    return [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)]
+
+
 @pytest.fixture
 def load(org) -> Load:
     names = [f"Acme {n}" for n in range(ROWS - 1)] + [None]
     frame = pd.DataFrame({"LastName": names})
     return Load(org._wire, frame, "Contact", "insert", chunk_bytes=5_000)
+
+
+def processed(html: str) -> int:
+    """The rows that the bar of a card says are processed."""
+    (count,) = re.findall(r'role="img" aria-label="(\d+) of 600 rows', html)
+    return int(count)
 
 
 @pytest.fixture
@@ -26,13 +38,13 @@ def panel(load) -> LoadPanel:
 
 def test_the_panel_follows_the_load_to_its_end_without_a_request_of_its_own(load, panel, sandbox):
     seen = []
-    panel.card.observe(lambda change: seen.append(panel.progress.value), "value")
+    panel.card.observe(lambda change: seen.append(processed(change["new"])), "value")
     panel._follow()
     load.start().wait()
 
     assert seen[0] == 0
     assert sorted(seen) == seen
-    assert panel.progress.value == ROWS
+    assert processed(panel.card.value) == ROWS
     assert panel.abort_button.disabled
     assert panel._frozen
     requests = len(sandbox.requests)
@@ -79,9 +91,19 @@ def test_a_load_that_has_ended_shows_what_became_of_its_rows(load):
     panel = LoadPanel(load, watch=Watch(threaded=False))
 
     card = panel._repr_html_()
-    assert repr(panel) == "<Load insert Contact: 600 sent, 599 success, 1 failed>"
-    assert "1 rows: REQUIRED_FIELD_MISSING: Required fields are missing: [LastName]" in card
+    assert repr(load) == "<Load insert Contact: 600 sent, 599 success, 1 failed>"
+    assert [cells(row) for row in re.findall(r"<tr.*?</tr>", card, re.DOTALL)[1:]] == [
+        [
+            "1",
+            "REQUIRED_FIELD_MISSING",
+            "LastName",
+            "Row 599: Required fields are missing: [LastName]",
+            "Needs a change. Fill in the fields that are named",
+        ]
+    ]
+    assert "REQUIRED_FIELD_MISSING · LastName · Row 599" in repr(panel)
     assert panel._ended
+    assert not panel._offers
 
 
 def test_foreign_text_in_a_reason_is_escaped(org, sandbox):

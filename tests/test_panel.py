@@ -1,6 +1,8 @@
 """The panel by its traits and its two twins; `tests/browser` clicks it in JupyterLab."""
 
 import json
+import re
+from html import unescape
 
 import ipywidgets
 import nbformat
@@ -43,12 +45,28 @@ def enabled(panel):
     }
 
 
+def state(html):
+    """The step that a card marks as the present one."""
+    (item,) = re.findall(r'<li [^>]*aria-current="step">(.*?)</li>', html, re.DOTALL)
+    words = unescape(re.sub(r"<[^>]*>", " ", item)).split()
+    return next(word for word in words if word.isalpha())
+
+
+def facts(html):
+    """The values of a card by name."""
+    return {
+        unescape(name): unescape(value)
+        for name, value in re.findall(r"<dt[^>]*>(.*?)</dt><dd[^>]*>(.*?)</dd>", html, re.DOTALL)
+    }
+
+
 def writes(sandbox):
     return [method for method, _, _ in sandbox.requests if method != "GET"]
 
 
 def info(**fields):
-    return JobInfo(id="750xx0000000001AAA", operation="upsert", object="Contact", **fields)
+    known = {"id": "750xx0000000001AAA", "operation": "upsert", "object": "Contact"}
+    return JobInfo(**known | fields)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +91,7 @@ def info(**fields):
 def test_a_button_is_enabled_where_the_server_allows_its_verb(
     panel, job_type, state, batches, expected
 ):
-    panel.show(
+    panel.paint(
         info(
             job_type=job_type,
             state=state,
@@ -90,7 +108,7 @@ def test_a_click_on_close_closes_the_job_and_shows_what_the_server_said(panel, j
     panel.close_button.click()
     watch.run_due()
     assert job.state == "UploadComplete"
-    assert "UploadComplete" in panel.card.value
+    assert state(panel.card.value) == "UploadComplete"
     assert enabled(panel) == {"Abort"}
 
 
@@ -99,13 +117,13 @@ def test_a_click_only_asks_the_watch_and_says_so(panel, job, sandbox):
     panel.close_button.click()
     assert len(sandbox.requests) == before
     assert "asking the server" in panel.message.value
-    assert "Open" in panel.card.value
+    assert state(panel.card.value) == "Open"
     assert enabled(panel) == set()
 
 
 def test_abort_asks_once_and_says_that_rows_written_stay_written(panel, sandbox):
     before = writes(sandbox)
-    panel.show(
+    panel.paint(
         info(
             job_type="V2Ingest",
             state="InProgress",
@@ -134,7 +152,8 @@ def test_abort_asks_once_and_says_that_rows_written_stay_written(panel, sandbox)
     ],
 )
 def test_the_question_tells_how_many_rows_stay_written(panel, fields, question):
-    panel.show(JobInfo(**{"job_type": "V2Ingest", "operation": "insert", **fields}))
+    panel.abort_button.click()
+    panel.paint(info(**{"job_type": "V2Ingest", "state": "InProgress"} | fields))
     assert panel.question.value.startswith(question)
 
 
@@ -143,7 +162,7 @@ def test_a_confirmed_abort_aborts_the_job(panel, job, watch):
     panel.confirm_button.click()
     watch.run_due()
     assert job.state == "Aborted"
-    assert "Aborted" in panel.card.value
+    assert state(panel.card.value) == "Aborted"
     assert enabled(panel) == set()
 
 
@@ -160,7 +179,7 @@ def test_keep_running_leaves_the_job_as_it_is(panel, job, watch, sandbox):
 
 def test_the_question_goes_away_when_the_job_ends_meanwhile(panel):
     panel.abort_button.click()
-    panel.show(info(job_type="V2Ingest", state="JobComplete"))
+    panel.paint(info(job_type="V2Ingest", state="JobComplete"))
     assert shown(panel.verbs)
     assert not shown(panel.confirmation)
 
@@ -185,7 +204,7 @@ def test_a_refusal_of_the_server_is_shown_in_full_and_the_panel_goes_on(org, pan
     assert "INVALIDJOBSTATE" in panel.message.value
     assert "is Aborted; only Open jobs can be closed" in panel.message.value
     assert panel.message.value in repr(panel)
-    assert "Aborted" in panel.card.value
+    assert state(panel.card.value) == "Aborted"
 
 
 def test_a_refusal_stays_until_the_next_click(org, panel, job, watch):
@@ -206,7 +225,7 @@ def test_a_failing_look_is_shown_until_one_succeeds(org, panel, job, watch):
     panel.box._view_count = 1
     watch.run_due()
     assert "The server could not be asked: " in panel.message.value
-    assert "Open" in panel.card.value
+    assert state(panel.card.value) == "Open"
     assert enabled(panel) == {"Close", "Abort"}
 
 
@@ -226,7 +245,7 @@ def test_a_click_in_one_panel_shows_in_the_others_of_the_job(panel, job, watch):
     panel.abort_button.click()
     panel.confirm_button.click()
     watch.run_due()
-    assert "Aborted" in other.card.value
+    assert state(other.card.value) == "Aborted"
 
 
 def test_a_panel_out_of_sight_does_not_ask(panel, watch, sandbox):
@@ -243,31 +262,130 @@ def test_a_panel_that_comes_back_into_sight_asks_again(panel, watch):
     assert watch.run_due() is not None
 
 
+TIMES = {
+    "apex_processing_time_ms": 700,
+    "api_active_processing_time_ms": 1_400,
+    "total_processing_time_ms": 2_000,
+}
+
+
 def test_times_are_pending_until_the_job_is_done(panel):
-    times = {"apex_processing_time_ms": 700, "total_processing_time_ms": 0}
-    panel.show(info(job_type="V2Ingest", state="InProgress", **times))
-    assert panel.card.value.count("pending") == 5  # two counts, three times
-    panel.show(info(job_type="V2Ingest", state="JobComplete", **times))
-    assert "700 ms" in panel.card.value
-    assert panel.card.value.count("not reported") == 3  # two counts, API active
+    panel.paint(info(job_type="V2Ingest", state="InProgress", **TIMES))
+    shown = facts(panel.card.value)
+    assert [shown[name] for name in ("Apex", "API active", "Total")] == ["pending"] * 3
+    assert "Times are pending" in panel.card.value
+    assert "700" not in panel.card.value
+    panel.paint(info(job_type="V2Ingest", state="JobComplete", **TIMES))
+    assert facts(panel.card.value)["Apex"] == "700 ms"
+
+
+def test_the_parts_of_the_time_are_drawn_with_their_exact_values_on_hover(panel):
+    panel.paint(info(job_type="V2Ingest", state="JobComplete", **TIMES))
+    html = panel.card.value
+    assert re.findall(r"width: ([0-9.]+)%", html) == ["35.00", "35.00", "30.00"]
+    assert 'title="Apex (triggers, flows): 700 ms (700 ms)"' in html
+    assert "Apex 35% · API without Apex 35% · rest 30%" in html
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_time_that_is_not_reported_is_no_part_of_a_bar(panel, name):
+    panel.paint(info(job_type="V2Ingest", state="JobComplete", **TIMES | {name: None}))
+    assert "width: " not in panel.card.value.replace("min-width: ", "")
+    assert list(facts(panel.card.value).values()).count("not reported") == 3  # two counts
 
 
 def test_rows_given_make_a_progress_bar(job, watch):
     panel = JobPanel(job, rows=400, watch=watch)
-    panel.show(info(job_type="V2Ingest", state="InProgress", number_records_processed=100))
-    assert shown(panel.progress)
-    assert (panel.progress.value, panel.progress.max) == (100, 400)
-    assert panel.progress.description == "25%"
+    counts = {"number_records_processed": 100, "number_records_failed": 20}
+    panel.paint(info(job_type="V2Ingest", state="InProgress", **counts))
+    assert re.findall(r"width: ([0-9.]+)%", panel.card.value) == ["20.00", "5.00"]
+    assert "100 of 400 rows, 25%" in panel.card.value
+    assert facts(panel.card.value)["Unprocessed"] == "300"
 
 
 def test_no_rows_given_make_no_progress_bar(panel):
-    assert not shown(panel.progress)
+    assert "rows, " not in panel.card.value
+    assert "Unprocessed" not in facts(panel.card.value)
+
+
+def test_all_rows_but_one_are_not_all(job, watch):
+    panel = JobPanel(job, rows=100_000, watch=watch)
+    panel.paint(info(job_type="V2Ingest", state="InProgress", number_records_processed=99_999))
+    assert "99,999 of 100,000 rows, 99%" in panel.card.value
+
+
+def test_a_panel_says_who_made_the_job_and_when(job, watch):
+    panel = JobPanel(job, user="Ann Lee", watch=watch)
+    assert facts(panel.card.value)["Created by"] == "Ann Lee"
+    assert f'title="{job.info.created_by_id}"' in panel.card.value
+    assert 'title="2026-01-05 09:00:00 UTC">2026-01-05 09:00<' in panel.card.value
+    nobody = JobPanel(job, watch=watch)
+    assert facts(nobody.card.value)["Created by"] == job.info.created_by_id
+
+
+def test_news_are_said_to_screen_readers_only_when_the_state_or_an_answer_changes(
+    panel, job, watch, sandbox
+):
+    said = []
+    panel.aid.observe(lambda change: said.append(change["new"]), "status")
+    panel.box._view_count = 1
+    for _ in range(5):
+        sandbox.clock.advance(5)
+        watch.clock.advance(5)
+        watch.run_due()
+    assert said == []
+    panel.abort_button.click()
+    panel.confirm_button.click()
+    watch.run_due()
+    assert [line.partition(". ")[2] for line in said] == [
+        "Abort: rows already written stay written.",
+        "Abort: asking the server …",
+        "",
+    ]
+    assert said[-1] == f"job {job.id}: Aborted"
+
+
+def test_a_button_is_named_after_what_it_acts_on(panel, job):
+    panel.abort_button.click()
+    assert panel.aid.names == {
+        "bulknb-close": f"Close job {job.id}",
+        "bulknb-abort": f"Abort job {job.id}",
+        "bulknb-confirm": f"Abort job: job {job.id}",
+        "bulknb-keep": f"Keep running: job {job.id}",
+    }
+
+
+def test_a_handler_that_breaks_says_so_in_the_panel(panel, caplog, monkeypatch):
+    def broken(_):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(panel, "paint", broken)
+    panel.abort_button.click()
+    assert panel.message.value == "bulknb itself broke (RuntimeError); its log says where"
+    assert "boom" in caplog.text
+
+
+def test_a_job_without_progress_is_warned_of_in_words(panel, job, watch, sandbox):
+    running = info(
+        job_type="V2Ingest",
+        state="InProgress",
+        number_records_processed=40_000,
+        retries=3,
+        created_date=job.info.created_date,
+    )
+    job.info = running
+    panel._seen.add(running)
+    sandbox.clock.advance(720)
+    panel.paint(running)
+    assert "No number moved for 12 min 00 s: 40,000 rows processed" in panel.card.value
+    assert facts(panel.card.value)["Retries"] == "3"
+    assert "No number moved" in repr(panel)
 
 
 def test_foreign_text_is_a_label_or_escaped(org, watch):
     job = org.create_job("insert", "Account")
     panel = JobPanel(job, watch=watch)
-    panel.show(
+    panel.paint(
         JobInfo(id=HOSTILE, object=HOSTILE, operation=HOSTILE, state=HOSTILE, error_message=HOSTILE)
     )
     job.info = JobInfo(id=HOSTILE, object=HOSTILE, state="Failed", error_message=HOSTILE)
@@ -285,15 +403,13 @@ def test_the_text_twin_has_the_same_facts_as_the_html_twin(panel, job, sandbox):
     panel.box._view_count = 1
     panel._watch.run_due()
     text, html = repr(panel), panel._repr_html_()
-    assert text.startswith(f"Job {job.id} insert Account\n")
-    for name, value in [("State", "Open"), ("Processed", "0"), ("Apex", "pending")]:
-        assert f"\n  {name:10}  {value}" in text
-        assert f">{name}</th>" in html
-        assert f">{value}</td>" in html
-    assert "1 min 30 s" in text
-    assert "1 min 30 s" in html
-    assert "2026-01-05 09:01:30 UTC" in text
-    assert "2026-01-05 09:01:30 UTC" in html
+    assert text.startswith(f"insert Account · {job.id} · as of 2026-01-05 09:01:30 UTC\n")
+    assert "as of 2026-01-05 09:01:30 UTC" in html
+    assert state(html) == "Open"
+    assert re.search(r"^  State +Open \(1 min 30 s\)$", text, re.MULTILINE)
+    assert facts(html)["Age"] == "1 min 30 s"
+    for name, value in facts(html).items():
+        assert re.search(rf"^  {name} +{re.escape(value)}$", text, re.MULTILINE)
     assert " at 0x" not in text
 
 

@@ -1,6 +1,7 @@
 """Live panels and the board of jobs, for notebooks."""
 
 from .board import JobBoard
-from .panel import JobPanel, LoadPanel
+from .load_panel import LoadPanel
+from .panel import JobPanel, QueryPanel
 
-__all__ = ["JobBoard", "JobPanel", "LoadPanel"]
+__all__ = ["JobBoard", "JobPanel", "LoadPanel", "QueryPanel"]

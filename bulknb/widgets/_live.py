@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
+import traitlets
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 __all__ = [
+    "Aid",
+    "Drawing",
     "answer_while_busy",
     "close_tree",
     "close_when_left",
@@ -24,6 +29,68 @@ publish: Callable[..., Any] = display
 
 #: Roots that were on a page and are on none any more.
 _left: set[ipywidgets.DOMWidget] = set()
+#: Of a widget whose kernel has gone JupyterLab shows an error alone, even if HTML goes with it.
+_DEAD = ".jp-OutputArea-child:has(> .jupyter-widgets):not(:has(> .jupyter-widgets > *))"
+#: So the widget's card follows it, out of sight, and takes the error's place.
+_SPARE = f"""<div class="bulknb-spare" hidden>%s</div>
+<style>
+{_DEAD}:has(+ * .bulknb-spare) {{ display: none }}
+{_DEAD} + * .bulknb-spare {{ display: block }}
+</style>"""
+#: What can still be done follows a frozen card, until its kernel has gone.
+_LIVES_AFTER = f"""<style>
+.jp-OutputArea-child:has(.bulknb-card) + {_DEAD} {{ display: none }}
+</style>"""
+
+Bundle = dict[str, Any]
+
+
+class Aid(anywidget.AnyWidget):
+    """What a panel needs of the page: a voice for news, its keys, and names for its buttons."""
+
+    _esm = Path(__file__).parent / "panel.js"
+
+    status = traitlets.Unicode().tag(sync=True)
+    #: Class of a button -> its name for those who do not see it.
+    names: traitlets.Dict[str, str] = traitlets.Dict().tag(sync=True)
+
+    def __repr__(self) -> str:
+        return self.status
+
+
+class Drawing:
+    """A live view in a cell's output, followed by a spare for when its kernel has gone.
+
+    Parameters
+    ----------
+    root : DOMWidget
+        The live view.
+    static : dict
+        What is shown where there are no widgets, by MIME type.
+    """
+
+    def __init__(self, root: ipywidgets.DOMWidget, static: Bundle) -> None:
+        self._frozen: list[Bundle | None] = [None, None]
+        self._live = publish({**static, **view_bundle(root)}, raw=True, display_id=True)
+        self._spare = publish(_spare(static), raw=True, display_id=True)
+
+    def save(self, static: Bundle) -> None:
+        """Have this in the notebook when it is saved."""
+        self._spare.update(_spare(static), raw=True)
+
+    def freeze(self, static: Bundle, after: Bundle) -> None:
+        """Put the static twin in the live view's place: saved notebooks show it everywhere.
+
+        `after` follows it: what can still be done.
+        """
+        style = _LIVES_AFTER if after else ""
+        bundles = [after, {**static, "text/html": static["text/html"] + style}]
+        for handle, bundle, before in zip(
+            (self._spare, self._live), bundles, self._frozen, strict=True
+        ):
+            if bundle != before:  # a view that is sent again is drawn again
+                handle.update(bundle, raw=True)
+        self._frozen = [*bundles]
 
 
 def in_notebook() -> bool:
@@ -31,7 +98,7 @@ def in_notebook() -> bool:
     return hasattr(get_ipython(), "kernel")
 
 
-def view_bundle(root: ipywidgets.DOMWidget) -> dict[str, Any]:
+def view_bundle(root: ipywidgets.DOMWidget) -> Bundle:
     """Return the part of a MIME bundle that makes a front end draw this widget."""
     bundle = root._repr_mimebundle_() or {}
     return {kind: data for kind, data in bundle.items() if "widget-view" in kind}
@@ -51,7 +118,9 @@ def answer_while_busy(root: ipywidgets.DOMWidget) -> None:
             widget.comm._reply_subshell_for = None
 
 
-def close_when_left(root: ipywidgets.DOMWidget) -> None:
+def close_when_left(
+    root: ipywidgets.DOMWidget, *, unless: Callable[[], bool] = lambda: False
+) -> None:
     """Close `root` some time after its last view has gone; `open_tree` brings it back.
 
     Front ends count their views of a model that has a count: 0 again means that the output was
@@ -62,7 +131,7 @@ def close_when_left(root: ipywidgets.DOMWidget) -> None:
         close_tree(_left.pop())
 
     def counted(change: dict[str, Any]) -> None:
-        (_left.discard if change["new"] else _left.add)(root)
+        (_left.discard if change["new"] or unless() else _left.add)(root)
 
     root._view_count = 0
     root.observe(counted, "_view_count")
@@ -88,6 +157,10 @@ def close_tree(root: ipywidgets.DOMWidget) -> None:
 def _parts(widget: ipywidgets.DOMWidget) -> tuple[ipywidgets.Widget, ...]:
     """Return the models that a widget has besides its own."""
     return (widget.layout, widget.style) if widget.has_trait("style") else (widget.layout,)
+
+
+def _spare(static: Mapping[str, str]) -> Bundle:
+    return {"text/plain": "", "text/html": _SPARE.replace("%s", static["text/html"], 1)}
 
 
 def _tree(root: ipywidgets.DOMWidget) -> Iterator[ipywidgets.DOMWidget]:

@@ -232,7 +232,8 @@ class JobBoard:
         with self._lock:
             if self._panel:
                 self._panel.close()
-            self._panel = JobPanel(job, watch=self._watch)
+            creator = self.jobs.names.get(job.info.created_by_id or "")
+            self._panel = JobPanel(job, user=creator, watch=self._watch)
             self.box.children = [self.grid, self._panel.box]
 
     def _act(self, verb: str, ids: list[str]) -> None:

@@ -1,20 +1,21 @@
-"""The live panels of a job and of a load: what the server says, with Close and Abort."""
+"""The live panels of a job, of a query and of a load: what the server says, and what to do."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 
-from .._html import strip
+from .. import _job_card, _query_card
+from .._card import Card, as_of
 from .._jobinfo import JobInfo
 from .._jobs.base import Job
-from .._jobs.facts import facts, title, tone
-from .._load import Load
+from .._pace import Meter
+from .._query import Query
+from .._seen import Seen
 from .._watch import Watch, shared_watch
 from ..errors import BulkError
 from ._panel import LivePanel, button, stays
 
-__all__ = ["JobPanel", "LoadPanel"]
+__all__ = ["JobPanel", "QueryPanel"]
 
 #: No front end has drawn the panel within this time: it runs under nbconvert or papermill, and
 #: nobody looks on. A front end that reports later starts the watching again.
@@ -25,15 +26,17 @@ class JobPanel(LivePanel):
     """A job, live, with a button to close and one to abort it.
 
     Left as the last expression of a cell it is drawn, and follows the job without blocking the
-    kernel until the job is done; then a static table takes its place, which stays in the saved
-    notebook. Watching only asks the server; only the buttons change the job.
+    kernel until the job is done; then a static card takes its place, which stays in the saved
+    notebook. `show` draws it again. Watching only asks the server; only the buttons change the job.
 
     Parameters
     ----------
     job : Job
         The job to show.
     rows : int, optional
-        Rows that were uploaded, if known: adds a progress bar.
+        Rows that were uploaded, if known: adds a progress bar and the time left.
+    user : str, optional
+        The name of the job's creator, if known; else the panel shows the id.
     watch : Watch, optional
         Who asks the server; by default the one that all panels share.
 
@@ -43,47 +46,54 @@ class JobPanel(LivePanel):
         The panel as a widget, to be put into other layouts.
     """
 
-    def __init__(self, job: Job, *, rows: int | None = None, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        rows: int | None = None,
+        user: str | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self.job = job
+        self.rows = rows
+        self.user = user
         self._clock = job._wire.clock
-        self._seen: float | None = None
+        self._seen = Seen(self._clock)
         self._trouble = ""
-        self.close_button = button("Close", "No more data can be added; Salesforce queues the job")
+        self.close_button = button("Close", "No more data can be added", "close")
         super().__init__(
-            "job", job._abort, verbs=[self.close_button], rows=rows, watch=watch or shared_watch()
+            "job",
+            f"job {job.id}",
+            job._abort,
+            verbs={"close": self.close_button},
+            watch=watch or shared_watch(),
         )
-        self.close_button.on_click(partial(self._clicked, "Close", job.close))
+        close = partial(self._hand_on, "Close", job.close, self.close_button)
+        self._on(self.close_button, close)
         self._repaint()
 
-    def show(self, info: JobInfo) -> None:
+    def paint(self, info: JobInfo) -> None:
         """Paint what the server said; a click and a look both end here."""
         with self._lock:
             self.close_button.disabled = bool(self._pending) or not info.can_close
-            self._paint(
-                self._table(info),
-                self._words(),
-                can_abort=info.can_abort,
-                question=_question(info),
-                processed=info.number_records_processed,
-            )
-
-    def __repr__(self) -> str:
-        info = self.job.info
-        lines = [*facts(info, now=self._clock.time()), *self._as_of()]
-        width = max(len(name) for name, _ in lines)
-        text = [f"Job {self.job.id} {title(info)}"]
-        text += [f"  {name:{width}}  {value}" for name, value in lines]
-        return "\n".join(text + [f"  {note}" for note in self._notes(info)])
-
-    def _repr_html_(self) -> str:
-        return self._table(self.job.info, notes=self._notes(self.job.info))
+            self.abort_button.disabled = bool(self._pending) or not info.can_abort
+            self._abort.question = _question(info)
+            self._paint(self._card_of(info), self._words())
 
     @property
     def _ended(self) -> bool:
         return self.job.done
 
+    def _card(self) -> Card:
+        return self._card_of(self.job.info, self._words())
+
+    def _card_of(self, info: JobInfo, *notes: str) -> Card:
+        return _job_card.card(
+            info, self._seen, self._clock, rows=self.rows, user=self.user, notes=notes
+        )
+
     def _repaint(self) -> None:
-        self.show(self.job.info)
+        self.paint(self.job.info)
 
     def _follow(self) -> None:
         # A look is due at once; after an act it tells the other panels of this job too.
@@ -96,49 +106,31 @@ class JobPanel(LivePanel):
         """Paint what a look has brought."""
         with self._lock:
             if error is None:
-                self._seen = self._clock.time()
+                self._seen.add(job.info)
             asks_in_vain = error is not None and not job.done
             self._trouble = f"The server could not be asked: {error}" if asks_in_vain else ""
-            self.show(job.info)
+            self.paint(job.info)
             if job.done:
                 self._freeze()
         waited = self._watch.clock.monotonic() - self._displayed_at
         if not self._viewed and waited > _UNSEEN_SECONDS:
             self._unfollow()
 
-    def _table(self, info: JobInfo, notes: list[str] | None = None) -> str:
-        as_of = [f"{name.lower()} {value}" for name, value in self._as_of()]
-        return strip(
-            title(info),
-            " · ".join([self.job.id, *as_of]),
-            facts(info, now=self._clock.time()),
-            tone=tone(info),
-            notes=notes or [],
-        )
-
-    def _notes(self, info: JobInfo) -> list[str]:
-        return [note for note in (info.error_message, self._words()) if note]
-
     def _words(self) -> str:
         return self._refusal or self._trouble
 
-    def _as_of(self) -> list[tuple[str, str]]:
-        if self._seen is None:
-            return []
-        return [("As of", f"{datetime.fromtimestamp(self._seen, UTC):%Y-%m-%d %H:%M:%S} UTC")]
 
+class QueryPanel(LivePanel):
+    """A query, live, with a button to abort it.
 
-class LoadPanel(LivePanel):
-    """A load, live, with a button to abort it.
-
-    Left as the last expression of a cell it is drawn, and follows the load without blocking the
-    kernel and without a request of its own; then a static table of what became of the rows takes
-    its place.
+    Left as the last expression of a cell it is drawn, and follows the query without blocking the
+    kernel and without a request of its own; then a static card takes its place, with the types of
+    the columns and where the pages are. `show` draws it again.
 
     Parameters
     ----------
-    load : Load
-        The load to show.
+    query : Query
+        The query to show.
 
     Attributes
     ----------
@@ -146,45 +138,44 @@ class LoadPanel(LivePanel):
         The panel as a widget, to be put into other layouts.
     """
 
-    def __init__(self, load: Load, *, watch: Watch | None = None) -> None:
-        self.load = load
-        rows = load.progress.total
-        super().__init__("load", load._abort, rows=rows, watch=watch or shared_watch())
+    def __init__(self, query: Query, *, watch: Watch | None = None) -> None:
+        self.query = query
+        self._meter = Meter()
+        self._clock = query._wire.clock
+        self._seen_at = self._clock.time()
+        of = f"query of {query.object}"
+        super().__init__("query", of, query.abort, watch=watch or shared_watch())
         self._repaint()
-
-    def __repr__(self) -> str:
-        return repr(self.load)
-
-    def _repr_html_(self) -> str:
-        return self.load._repr_html_()
 
     @property
     def _ended(self) -> bool:
-        return self.load.done
+        return self.query.done
+
+    def _card(self) -> Card:
+        return _query_card.card(
+            self.query, meter=self._meter, seen=as_of(self._seen_at), note=self._refusal
+        )
 
     def _repaint(self) -> None:
-        now = self.load.progress
         with self._lock:
-            self._paint(
-                self.load._repr_html_(),
-                self._refusal,
-                can_abort=not self.load.done,
-                question=f"Abort: {stays(now.processed - now.failed)}",
-                processed=now.processed,
-            )
+            self.abort_button.disabled = bool(self._pending) or self.query.done
+            self._abort.question = "Abort this query? Nothing of its result is kept."
+            self._paint(self._card(), self._refusal)
 
     def _follow(self) -> None:
-        self.load.listen(self._told)
+        self.query.listen(self._told)
 
     def _unfollow(self) -> None:
-        self.load.unlisten(self._told)
+        self.query.unlisten(self._told)
 
-    def _told(self, load: Load) -> None:
+    def _told(self, query: Query) -> None:
         with self._lock:
             if self._frozen:
                 return
+            self._seen_at = self._clock.time()
+            self._meter.add(self._clock.monotonic(), query.progress.fetched)
             self._repaint()
-            if load.done:
+            if query.done:
                 self._freeze()
 
 

@@ -96,6 +96,8 @@ CLOSE = """async () => {
     await commands.execute("application:close-all");
 }"""
 
+RESTART = """() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"""
+
 SAVE = """() => window.jupyterapp.commands.execute("docmanager:save")"""
 
 
@@ -242,6 +244,16 @@ class LabNotebook:
         """Close the notebook and end its kernel."""
         self._page.evaluate(CLOSE)
         self._server.stop_kernels()
+
+    def reopen_without_kernel(self) -> None:
+        """Save the notebook, end its kernel, and open it again with a new one."""
+        self.close()
+        self._open()
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel, as the menu does."""
+        self._page.evaluate(RESTART)
+        wait_until(lambda: self._page.evaluate(CONNECTED))
 
     def run(self, index: int) -> None:
         """Run a cell to its end; it must not raise."""

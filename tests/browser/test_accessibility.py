@@ -32,7 +32,7 @@ def notebook(opened, page, request):
     page.evaluate(THEME, request.param)
     opened.run(1)
     opened.run(2)
-    expect(opened.output(1).get_by_text("as of")).to_be_visible()
+    expect(opened.output(1).get_by_text("as of").first).to_be_visible()
     expect(opened.output(2).get_by_role("button", name="Open", exact=True)).to_be_enabled()
     yield opened
     page.evaluate(THEME, "JupyterLab Light")
@@ -51,7 +51,7 @@ def violations(page, selector):
 
 
 def test_the_panel_breaks_no_serious_rule(notebook, page):
-    notebook.output(1).get_by_role("button", name="Abort", exact=True).click()
+    notebook.output(1).get_by_role("button", name="Abort job 750").click()
     expect(notebook.output(1).get_by_role("button", name="Keep running")).to_be_visible()
     notebook.output(1).evaluate("(e) => e.setAttribute('id', 'looked-at')")
     assert violations(page, "#looked-at .jp-OutputArea-output") == []
