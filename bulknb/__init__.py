@@ -19,6 +19,7 @@ from ._jobinfo import BatchInfo, JobInfo
 from ._jobs import Batches, Job
 from ._listing import Jobs
 from ._load import Load
+from ._locks import Locks, locks
 from ._org import Org
 from ._past import History
 from ._preflight import Check
@@ -41,12 +42,14 @@ __all__ = [
     "Jobs",
     "Load",
     "Loads",
+    "Locks",
     "Org",
     "Query",
     "compare",
     "connect",
     "explain",
     "jobs_frame",
+    "locks",
     "trend",
 ]
 

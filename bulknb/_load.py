@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ._explain import Explanation, explain
 from ._history import jobs_frame
 from ._jobs import Job, confirmed
 from ._ledger import Journal, Ledger
+from ._locks import Locks, locks_of
 from ._outcomes import OUTCOMES, joined
 from ._remedies import by_reason
 from ._retry import (
@@ -142,7 +144,7 @@ class Load:
         BulkError
             Sending ended early; ``frame`` says which rows were not sent.
         """
-        self._background.wait(timeout, self._goes_on)
+        self._background.wait(timeout, partial(_load_card.goes_on, self))
         if self._work.error:
             raise self._work.error
         return self
@@ -245,7 +247,7 @@ class Load:
             Not every row is accounted for yet.
         """
         if self._frame is None:
-            raise StillRunningError(f"Not every row is accounted for. {self._goes_on()}")
+            raise StillRunningError(f"Not every row is accounted for. {_load_card.goes_on(self)}")
         return self._frame
 
     @property
@@ -327,7 +329,7 @@ class Load:
         """
         frame, root, sent = self.frame, self._root, self._work.rows
         if root._again and not root._again.accounted:
-            raise StillRunningError(f"Rows are being sent again. {root._again._goes_on()}")
+            raise StillRunningError(f"Rows are being sent again. {_load_card.goes_on(root._again)}")
         if sent is None:
             raise InputError("The rows are gone: give the frame to org.resume(frame), then retry")
         if frame["unknown_reason"].isin([UNREACHABLE, TAKEN_OVER]).any():
@@ -403,11 +405,17 @@ class Load:
     def explain(
         self, *, past: pd.DataFrame | None = None, states: pd.DataFrame | None = None
     ) -> Explanation:
-        """Return where the time of the load went, and whether it was always so.
-
-        Parameters and findings are those of `bulknb.explain`.
-        """
+        """Return where the time of the load went, and since when: see `bulknb.explain`."""
         return explain(self.history, past=past, states=states)
+
+    def locks(
+        self, *, by: str | list[str] | None = None, past: pd.DataFrame | None = None
+    ) -> Locks:
+        """Return which locked parents kept rows out, and what would help: see `bulknb.locks`.
+
+        By default `by` is every column that leads to a parent, as the object's describe says.
+        """
+        return locks_of(self, by=by, past=past)
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener(load)`` called at news, on the load's own thread."""
@@ -427,14 +435,6 @@ class Load:
         from .widgets import LoadPanel
 
         LoadPanel(self)._ipython_display_()
-
-    def _goes_on(self) -> str:
-        now = self.progress
-        rows = f"{now.sent:,} rows" if now.total is None else f"{now.sent:,} of {now.total:,} rows"
-        return (
-            f"The load of {self.object} goes on ({now.stage}: {rows} sent, "
-            f"{now.processed:,} processed). wait() waits again, abort() aborts it"
-        )
 
     def _having(self, *outcomes: str) -> pd.DataFrame:
         return self.frame[self.frame["outcome"].isin(outcomes)]

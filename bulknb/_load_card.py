@@ -74,6 +74,16 @@ def retryable(load: Load) -> int:
     return len(choice.surely) + len(perhaps)
 
 
+def goes_on(load: Load) -> str:
+    """Return how far a load is that goes on, and what may be done with it."""
+    now = load.progress
+    rows = f"{now.sent:,} rows" if now.total is None else f"{now.sent:,} of {now.total:,} rows"
+    return (
+        f"The load of {load.object} goes on ({now.stage}: {rows} sent, "
+        f"{now.processed:,} processed). wait() waits again, abort() aborts it"
+    )
+
+
 def _counted(load: Load) -> dict[str, int]:
     if load.accounted:
         return {str(name): int(count) for name, count in load.counts.items()}

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ._jobs import Job, poll_seconds
@@ -26,6 +28,7 @@ log = logging.getLogger("bulknb.load")
 
 #: A part that the org refuses to take is tried with so many jobs.
 _TRIES = 3
+_BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,21 @@ class Work:
         rest = with_reasons(constant(known - at, "not_sent"), UNREACHABLE)
         outcomes = pa.concat_tables([*(part.accounted() for part in self.parts), rest])
         return in_source_order(outcomes, self.journal.record.places if self.journal else None)
+
+    def batch_numbers(self, rows: int) -> npt.NDArray[np.int64]:
+        """Return in which of Salesforce's batches each row of the source went; -1 is none.
+
+        Of a 2.0 job it makes one of every 10,000 rows ("Bulk API 2.0 Limits"), which a 1.0 batch
+        has at most.
+        """
+        numbers, first = np.full(rows, -1), 0
+        for part in self.parts:
+            inside = np.arange(len(part)) // _BATCH_ROWS
+            if part.committed:
+                numbers[part.start : part.stop] = first + inside
+            first += 1 + len(part) // _BATCH_ROWS
+        places = self.journal.record.places if self.journal else None
+        return numbers if places is None else numbers[np.argsort(np.frombuffer(places, np.uint32))]
 
     def conclude(self, *, open_ends: bool) -> None:
         """Note that the load is over, or with open ends that somebody may go on with it."""

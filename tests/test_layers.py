@@ -22,8 +22,9 @@ LAYERS = [
         "_frames",
         "_history _ledger _memory _snapshots _states",
         "_background _cells _check _explain _files _job_card _lists _load _load_card "
-        "_outcomes _preflight _query _query_card _query_plan _query_slices _query_types "
-        "_reconcile _remedies _retry _rows _seen _sending _stuck _trend _watch _work",
+        "_locks _outcomes _preflight _query _query_card _query_plan _query_slices "
+        "_query_types _reconcile _remedies _retry _rows _seen _sending _stuck _trend "
+        "_watch _work",
         "_about _compare _events _imports _listing _past _resume",
         "_org",
         "_connect _live_jobs",
