@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ._explain import wall_ms
-from ._findings import Finding, cards, number, pace, sentences
+from ._findings import Finding, cards, number, pace, sentences, span
 from ._history import JobInfos, jobs_frame
 from ._listing import Jobs
 from ._load import Load
@@ -147,7 +147,9 @@ def _of_total(parts: pd.DataFrame) -> Iterator[Finding]:
     times = _times(total)
     verb = "went from" if times or not total["a"] else "is about the same,"
     said = f"Processing {verb} {pace('total', total['a'], total['b'])}{times}"
-    yield Finding("total", f"{said}{_most(parts, list(_NAMES))}.", _numbers(total))
+    yield Finding(
+        "total", f"{said}{_most(parts, list(_NAMES), _SAME * total['a'])}.", _numbers(total)
+    )
 
 
 def _of_failures(parts: pd.DataFrame) -> Iterator[Finding]:
@@ -156,18 +158,16 @@ def _of_failures(parts: pd.DataFrame) -> Iterator[Finding]:
         return
     said = f"Failures went from {pace('failed', failed['a'], failed['b'])}{_times(failed)}"
     codes = [part for part in parts.index if part not in _UNITS]
-    yield Finding("failed", f"{said}{_most(parts, codes)}.", _numbers(failed))
+    yield Finding("failed", f"{said}{_most(parts, codes, 0)}.", _numbers(failed))
 
 
 def _on_the_clock(parts: pd.DataFrame) -> Iterator[Finding]:
     speed, wide = parts.loc["rows_per_second"], parts.loc["parallelism"]
     if pd.isna(speed["difference"]):
         return
-    said = (
-        f"On the clock, {number(speed['a'])} to {number(speed['b'])} rows a second{_times(speed)}"
-    )
+    said = f"On the clock, {span(speed['a'], speed['b'])} rows a second{_times(speed)}"
     if not pd.isna(wide["difference"]):
-        said += f", with {number(wide['a'])} to {number(wide['b'])} batches side by side"
+        said += f", with {span(wide['a'], wide['b'])} batches side by side"
     yield Finding("clock", f"{said}.", _numbers(speed))
 
 
@@ -185,10 +185,10 @@ def _of_doubts(histories: list[pd.DataFrame]) -> Iterator[Finding]:
         yield Finding("unknown", f"{left} not done yet, and left out.", {"jobs": running})
 
 
-def _most(parts: pd.DataFrame, names: list[str]) -> str:
-    """Return where most of a change lies."""
+def _most(parts: pd.DataFrame, names: list[str], least: float) -> str:
+    """Return where most of a change lies, if that is more than the least worth telling."""
     changes = parts.loc[names, "difference"].dropna().abs()
-    if changes.empty or not changes.max():
+    if changes.empty or changes.max() <= least:
         return ""
     most = str(changes.idxmax())
     unit = most if most in _NAMES else "failed"

@@ -70,7 +70,8 @@ def explain(
         Likewise, of the jobs to compare with: those of the same object and operation that were
         created earlier.
     states : DataFrame, optional
-        What was seen of each job while it ran: ``id``, ``state``, ``began``, ``ended``.
+        What was seen of each job while it ran: ``id``, ``state``, ``began``, ``ended``, and
+        ``exact`` if some times are not.
 
     Returns
     -------
@@ -144,25 +145,24 @@ def _kinds(timed: pd.DataFrame) -> Iterator[Finding]:
 
 def _queue(frame: pd.DataFrame, states: pd.DataFrame | None) -> Iterator[Finding]:
     """Say how long jobs stood in UploadComplete, which is the queue."""
-    waits = pd.Series(dtype="float64")
+    waits, unseen, about = pd.Series(dtype="float64"), len(frame), ""
     if states is not None:
         queued = states[states["id"].isin(frame["id"]) & (states["state"] == "UploadComplete")]
+        unseen -= queued["id"].nunique()
+        about = "" if queued.get("exact", pd.Series(True)).fillna(False).all() else "about "
         spans = (queued["ended"] - queued["began"]).dropna().dt.total_seconds() * 1_000
         waits = spans.groupby(queued["id"]).sum()
-    unseen = len(frame) - len(waits)
     if not len(waits):
-        yield Finding(
-            "queue",
-            "How long it waited in the queue is unknown: it was not watched as it ran."
-            if len(frame) == 1
-            else "How long they waited in the queue is unknown: they were not watched as they ran.",
-        )
+        one = len(frame) == 1
+        waited, seen = ("it waited", "it was") if one else ("they waited", "they were")
+        said = f"How long {waited} in the queue is unknown: {seen} not watched as it passed"
+        yield Finding("queue", f"{said}.")
         return
     median, longest = float(waits.median()), float(waits.max())
-    said = f"Waited {duration(longest)} in the queue"
+    said = f"Waited {about}{duration(longest)} in the queue"
     if len(waits) > 1:
         said = (
-            f"Waited in the queue: half of {_jobs(len(waits))} up to {duration(median)}, "
+            f"Waited in the queue: half of {_jobs(len(waits))} up to {about}{duration(median)}, "
             f"the longest {duration(longest)}"
         )
     also = f"; {_jobs(unseen)} {'was' if unseen == 1 else 'were'} not watched" if unseen else ""

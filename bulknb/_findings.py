@@ -10,7 +10,7 @@ import pandas as pd
 
 from ._html import card
 
-__all__ = ["Finding", "cards", "day", "number", "pace", "sentences"]
+__all__ = ["Finding", "cards", "day", "number", "pace", "sentences", "span"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,15 @@ def cards(title: str, findings: Iterable[Finding]) -> str:
 def pace(part: str, *values: float) -> str:
     """Return rates per 1,000 rows in the unit that suits them: "2.3 to 9.1 ms a row"."""
     if part == "failed":
-        return f"{' to '.join(map(number, values))} of 1,000 rows"
+        return f"{span(*values)} of 1,000 rows"
     if max(values) < 100:
-        return f"{' to '.join(map(number, values))} ms per 1,000 rows"
-    return f"{' to '.join(number(value / 1000) for value in values)} ms a row"
+        return f"{span(*values)} ms per 1,000 rows"
+    return f"{span(*(value / 1000 for value in values))} ms a row"
+
+
+def span(*values: float) -> str:
+    """Return "2.3 to 9.1", or "2.3" where both read alike."""
+    return " to ".join(dict.fromkeys(map(number, values)))
 
 
 def day(time: pd.Timestamp) -> str:

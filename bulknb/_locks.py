@@ -321,7 +321,7 @@ def _on_failures(
     said = f"{_parents_said(split)}{named} had children in 2 or more batches"
     if count and len(fought) > _WORST:
         share = float(fought["failed"].head(_WORST).sum()) / count
-        said += f"; the worst {_WORST} had {share:.0%} of the failures"
+        said += f"; the worst {_WORST} had {share:.1%} of the failures"
         numbers = numbers | {"worst_share": share}
     yield Finding("parents", f"{said}.", numbers)
 

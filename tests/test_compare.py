@@ -78,12 +78,14 @@ def test_the_biggest_change_is_pointed_at():
         "Processing went from 5.0 to 12 ms a row (2.4 times); most of the change is Apex: 2.3 to "
         "9.1 ms a row.",
         "Failures went from 2.0 to 14 of 1,000 rows (7.0 times).",
-        "On the clock, 100 to 100 rows a second, with 0.50 to 1.2 batches side by side.",
+        "On the clock, 100 rows a second, with 0.50 to 1.2 batches side by side.",
     ]
 
 
 def test_what_hardly_changed_is_about_the_same():
-    assert "about the same" in str(bulknb.compare(job(), job(totalProcessingTime=5_100)))
+    text = str(bulknb.compare(job(), job(totalProcessingTime=5_100)))
+
+    assert text.startswith("Processing is about the same, 5.0 to 5.1 ms a row.")
 
 
 def test_what_one_side_does_not_say_is_missing():

@@ -188,6 +188,12 @@ def test_the_wait_in_the_queue_is_what_was_seen():
     )
 
 
+def test_a_wait_that_was_not_seen_to_the_second_is_about_so_long():
+    finding = only(bulknb.explain(job(), states=states((0, 240)).assign(exact=False)), "queue")
+
+    assert finding.sentence == "Waited about 4 min 00 s in the queue."
+
+
 def test_a_queue_that_nobody_watched_is_unknown():
     for watched in (None, states((7, 240))):
         finding = only(bulknb.explain(job(), states=watched), "queue")
