@@ -56,7 +56,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 #: Loaded when first touched: matplotlib, ipywidgets and Flask cost more than all the rest.
-_NAMESPACES = ("errors", "plots", "sandbox", "soql", "widgets")
+_NAMESPACES = ("errors", "plots", "report", "sandbox", "soql", "widgets")
 _SANDBOX_NEEDS = ("flask", "lark", "waitress", "werkzeug")
 
 

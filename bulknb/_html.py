@@ -194,6 +194,11 @@ class Cell:
     tone: Tone = ""
 
 
+def page(template: str, **values: object) -> str:
+    """Return a page made from a template; what it does not mark as safe itself is escaped."""
+    return _JINJA.from_string(template).render(values)
+
+
 def table(
     title: str,
     columns: Sequence[tuple[str, bool]],

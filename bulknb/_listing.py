@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -194,6 +195,12 @@ class Jobs(Sequence[Job]):
         from .widgets import JobBoard
 
         return JobBoard(self)
+
+    def report(self, path: str | Path, **options: Any) -> Path:
+        """Write one HTML file to hand on, and return its path: see `bulknb.report.write`."""
+        from .report import write
+
+        return write(self, path, **options)
 
     def abort(self, *, confirm: str | None = None) -> pd.DataFrame:
         """Abort all of these jobs that can be, and return what became of each.

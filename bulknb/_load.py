@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -416,6 +417,12 @@ class Load:
         By default `by` is every column that leads to a parent, as the object's describe says.
         """
         return locks_of(self, by=by, past=past)
+
+    def report(self, path: str | Path, **options: Any) -> Path:
+        """Write one HTML file to hand on, and return its path: see `bulknb.report.write`."""
+        from .report import write
+
+        return write(self, path, **options)
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener(load)`` called at news, on the load's own thread."""

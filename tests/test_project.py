@@ -82,7 +82,7 @@ def test_every_public_name_says_what_it_is(name):
 def test_namespaces_load_when_first_touched():
     script = (
         "import bulknb, types\n"
-        "for name in ('errors', 'plots', 'sandbox', 'widgets'):\n"
+        "for name in ('errors', 'plots', 'report', 'sandbox', 'widgets'):\n"
         "    assert name in dir(bulknb), name\n"
         "    assert isinstance(getattr(bulknb, name), types.ModuleType), name\n"
         "assert set(bulknb.__all__) <= set(dir(bulknb))\n"

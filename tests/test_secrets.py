@@ -124,6 +124,8 @@ def test_no_artifact_holds_the_token(sandbox, tmp_path: Path, caplog):
     load.history.to_csv(tmp_path / "history.csv")
     org.jobs().frame.to_pickle(tmp_path / "jobs.pickle")
     (tmp_path / "info.pickle").write_bytes(pickle.dumps(job.info))
+    load.report(tmp_path / "load.html", rows=True)
+    org.jobs().report(tmp_path / "jobs.html", rows=True)
     query = org.query("SELECT Id FROM Contact").wait()
     seen = (org, load, query, job)
     texts = [repr(it) for it in (*seen, panel, org.jobs(), refused.value, job.info)]
@@ -138,7 +140,7 @@ def test_no_artifact_holds_the_token(sandbox, tmp_path: Path, caplog):
     found = {path.name: leaks(path.read_bytes(), sandbox.token) for path in files}
     assert "ledger.sqlite" in found
     assert {name for name, forms in found.items() if forms} == set()
-    assert len(found) == 8
+    assert len(found) == 10
 
 
 def with_locals(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from .history import history
 from .jobs import abort, close, delete, job, jobs
 from .load import load, resume
 from .query import query
+from .report import report
 from .sandbox import sandbox
 
 __all__ = ["main"]
@@ -28,7 +29,6 @@ for command in (
     *(demo, sandbox, doctor),
     *(jobs, job, close, abort, delete),
     *(load, resume, query),
-    history,
-    board,
+    *(board, history, report),
 ):
     main.add_command(command)

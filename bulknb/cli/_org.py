@@ -14,16 +14,18 @@ import bulknb
 from .._jobs import is_production
 from ..errors import BulkError, ConfirmationNeededError
 
+org_option = click.option(
+    "--org",
+    "alias",
+    help="Alias or username of a login of the Salesforce CLI; by default the environment"
+    " says where: BULKNB_INSTANCE_URL, BULKNB_ACCESS_TOKEN.",
+)
+
 
 def with_org(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an org as its first argument: that of --org, or of the environment."""
 
-    @click.option(
-        "--org",
-        "alias",
-        help="Alias or username of a login of the Salesforce CLI; by default the environment"
-        " says where: BULKNB_INSTANCE_URL, BULKNB_ACCESS_TOKEN.",
-    )
+    @org_option
     @functools.wraps(command)
     def connected(*args: Any, alias: str | None, **options: Any) -> None:
         try:

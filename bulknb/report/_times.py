@@ -1,0 +1,81 @@
+"""Where the time went: findings, a picture, and the three parts in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from .._explain import explain
+from ..plots import processing_times_figure
+from ._parts import Picture, Section, Table, number, text, took
+from ._svg import picture
+
+#: So many jobs have a bar of their own; more are summed up.
+_MOST_BARS = 40
+#: Inches: as wide as an A4 page less its margins.
+_WIDTH = 7.2
+#: Kinds of findings that compare with earlier jobs.
+_BEFORE = ("past", "step")
+_PARTS = {
+    "apex_ms": "Apex",
+    "api_ms": "API",
+    "rest_ms": "Rest",
+    "total_processing_time_ms": "Total",
+}
+
+
+def times(history: pd.DataFrame, past: Any = None) -> Iterator[Section]:
+    """Yield where the processing time of the jobs went, and whether it was always so."""
+    found = explain(history, past=past)
+    here = [it.sentence for it in found if it.kind not in _BEFORE]
+    before = [it.sentence for it in found if it.kind in _BEFORE]
+    yield Section(
+        "Where the time went",
+        findings=here,
+        pictures=[_bars(history, here[0])],
+        tables=list(_parts(history)),
+    )
+    if before:
+        yield Section("Compared with before", findings=before)
+
+
+def _bars(history: pd.DataFrame, description: str) -> Picture:
+    many = len(history) > _MOST_BARS
+    figure = processing_times_figure(history, ["object", "operation"] if many else None)
+    figure.set_figwidth(_WIDTH)
+    each = "object and operation" if many else "job"
+    title = f"Processing time by {each}, summed over batches"
+    return picture(figure, "processing-times", title=title, description=description)
+
+
+def _parts(history: pd.DataFrame) -> Iterator[Table]:
+    finished = history.dropna(subset=list(_PARTS))
+    if finished.empty:
+        return
+    groups = finished.groupby(["object", "operation"], dropna=False, sort=True)
+    sums = groups[[*_PARTS, "number_records_processed"]].sum()
+    rows = [
+        (*map(text, kind), *_cells(jobs, row))
+        for kind, jobs, row in zip(sums.index, groups.size(), sums.to_dict("records"), strict=True)
+    ]
+    names = ["Object", "Operation", "Jobs", "Rows", *_PARTS.values(), "Per row", "Apex share"]
+    together = finished[[*_PARTS, "number_records_processed"]].sum().to_dict()
+    yield Table(
+        "Finished jobs that report their times, by object and operation; API is without Apex",
+        {name: name not in names[:2] for name in names},
+        rows,
+        ("Together", "", *_cells(len(finished), together)) if len(rows) > 1 else (),
+    )
+
+
+def _cells(jobs: int, sums: Mapping[Any, Any]) -> list[str]:
+    total, rows = sums["total_processing_time_ms"], sums["number_records_processed"]
+    return [
+        number(jobs),
+        number(rows),
+        *(took(sums[part]) for part in _PARTS),
+        f"{total / rows:.1f} ms" if rows else text(pd.NA),
+        f"{sums['apex_ms'] / total:.0%}" if total else text(pd.NA),
+    ]
