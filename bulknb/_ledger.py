@@ -167,12 +167,17 @@ class Ledger:
         fence = self._write(work)
         return None if fence is None else Journal(self, record, fence, clock)
 
-    def unfinished(self, org: str) -> list[LoadRecord]:
-        """Return the loads into an org that have not come to their end, oldest first."""
+    def unfinished(self, url: str, id: str | None = None) -> list[LoadRecord]:
+        """Return the loads into an org that have not come to their end, oldest first.
+
+        They are found by the org's id, which stays when its URL changes, or where a session did not
+        tell it by the URL.
+        """
         found = self._read(
             "SELECT id, org, parent, began, ended, rows, wanted, places FROM load"
-            " WHERE org = ? AND ended IS NULL ORDER BY began",
-            org,
+            " WHERE org IN (?, ?) AND ended IS NULL ORDER BY began",
+            url,
+            id,
         )
         return [LoadRecord(*row) for row in found]
 

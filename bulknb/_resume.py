@@ -72,7 +72,7 @@ def resume(wire: Wire, ledger: Ledger, known: Known, data: Any) -> Loads:
             "are those that were sent: give the file, the table or a list of the frames that it "
             "comes from. Without it, resume() accounts for what was sent"
         )
-    records = ledger.unfinished(wire.origin)
+    records = ledger.unfinished(wire.origin, wire.organization)
     claimed = [journal for record in records if (journal := ledger.claim(record, wire.clock))]
     journals = [journal for journal in claimed if ledger.parts(journal.record)]
     for journal in claimed:

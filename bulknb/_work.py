@@ -114,7 +114,7 @@ class Work:
         if self.journal is None:
             self._hold_by(
                 ledger.begin(
-                    self.wire.origin,
+                    self.wire.organization or self.wire.origin,
                     asdict(self.order),
                     rows=self.total,
                     places=None if self.rows is None else self.rows.places,

@@ -79,10 +79,10 @@ def far(sandbox: Sandbox):
     return transport
 
 
-def connect(sandbox: Sandbox, transport=None) -> bulknb.Org:
+def connect(sandbox: Sandbox, transport=None, *, url: str | None = None) -> bulknb.Org:
     """Sign in from another kernel; a session that ends is renewed."""
     org = bulknb.connect(
-        instance_url=sandbox.url,
+        instance_url=url or sandbox.url,
         access_token=sandbox.token,
         transport=transport or far(sandbox),
         clock=sandbox.clock,

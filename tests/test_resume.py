@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mortal import ROWS, Crash, Mortal, connect, frame, in_org
+from mortal import ROWS, Crash, Mortal, connect, far, frame, in_org
 
 import bulknb
 from bulknb._ledger import LEASE_SECONDS, Ledger
@@ -62,6 +62,23 @@ def test_without_the_frame_rows_that_were_sent_in_another_order_stand_in_its_own
     names = {record["Id"]: record["Name"] for record in sandbox.records("Account")}
     assert [*names.values()] != data["Name"].tolist()
     assert sent["Id"].map(names).tolist() == data["Name"].iloc[sent.index].tolist()
+
+
+def test_a_load_is_found_again_when_the_org_has_another_address(sandbox, ledger):
+    def reach(environ, start_response):
+        environ["HTTP_HOST"] = "127.0.0.1"
+        return far(sandbox)(environ, start_response)
+
+    before = connect(sandbox, reach, url="https://acme.my.salesforce.com")
+    left = bulknb.Load(before._wire, frame(), "Account", "insert")
+    left._work.begin(left._ledger)
+    left._work.send_all()
+    sandbox.clock.advance(LEASE_SECONDS + 1)
+
+    after = connect(sandbox, reach, url="https://acme-merged.my.salesforce.com")
+    [load] = after.resume().wait()
+
+    assert load.counts["success"] == ROWS
 
 
 def test_a_load_that_goes_on_elsewhere_is_left_alone_and_counted(sandbox, org):
