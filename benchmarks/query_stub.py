@@ -143,6 +143,7 @@ class Handler(socketserver.StreamRequestHandler):
     """One connection: a request, its answer, the next request."""
 
     server: Stub
+    disable_nagle_algorithm = True  # or each small answer waits for 40 ms
 
     def handle(self) -> None:
         while line := self.rfile.readline():

@@ -1,4 +1,4 @@
-"""Pages of results -> typed Arrow files on disk, each of them whole or not there at all.
+"""Pages of results -> typed rows in memory or on disk, each page whole or not there at all.
 
 A page counts when its body came to its end (length, chunks or gzip), ends with a closed row, and
 holds as many rows as the server says; else the same page is asked for again. Half a body can be
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Self
+from queue import SimpleQueue
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -25,12 +27,16 @@ from ._typed import Types, read_page, to_frame
 from ._wire import Answer, Wire
 from .errors import ReconcileError, UnexpectedAnswerError
 
-__all__ = ["Address", "Page", "PageStore", "frame_of", "in_turn", "side_by_side"]
+__all__ = ["Address", "Page", "PageStore", "Room", "frame_of", "in_turn", "side_by_side"]
 
 #: So many pages come at the same time.
 STREAMS = 4
 
 _TRIES = 5
+#: The pages of a query that live no longer than it take so much memory; the others are files.
+ROOM_BYTES = 256 << 20
+#: A larger page goes through files, a block at a time.
+_SMALL_BYTES = 32 << 20
 #: A frame is read in so many passes over the pages.
 _PASSES = 8
 #: Doubled each time. If the server asks for more, the wire waits for it.
@@ -53,17 +59,45 @@ class Address:
         return f"{self.path}?{'&'.join(f'{name}={self.params[name]}' for name in self.params)}"
 
 
+class Room:
+    """Memory for pages, taken for good: what finds no more of it goes to disk."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self._free = ROOM_BYTES if size is None else size
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes, if there are as many."""
+        with self._lock:
+            fits = size <= self._free
+            self._free -= size if fits else 0
+        return fits
+
+
 @dataclass(frozen=True)
 class Page:
-    """A page on disk: how many rows and NUL characters it holds, and what follows it."""
+    """A page: how many rows and NUL characters it holds, what follows it, and where it is."""
 
-    file: Path
     schema: pa.Schema
     rows: int
     nuls: int
     #: The locator of the next page, "" after the last one.
     following: str
     address: str
+    #: Its rows, or the file that has them.
+    content: pa.Table | Path
+
+    @classmethod
+    def of(cls, schema: pa.Schema, rows: int, content: pa.Table | Path) -> Self:
+        """Return a page whose schema bears the rest of what is to be known of it."""
+        return cls(
+            schema=schema.remove_metadata(),
+            rows=rows,
+            nuls=int(schema.metadata[b"nuls"]),
+            following=schema.metadata[b"following"].decode(),
+            address=schema.metadata[b"address"].decode(),
+            content=content,
+        )
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -71,30 +105,26 @@ class Page:
         with pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
             rows = sum(reader.get_batch(at).num_rows for at in range(reader.num_record_batches))
-            said = reader.schema.metadata
-            schema = reader.schema.remove_metadata()
-        return cls(
-            file=file,
-            schema=schema,
-            rows=rows,
-            nuls=int(said[b"nuls"]),
-            following=said[b"following"].decode(),
-            address=said[b"address"].decode(),
-        )
+            return cls.of(reader.schema, rows, file)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, in memory of their own: they outlive the file."""
-        with pa.OSFile(str(self.file)) as source:
+        if isinstance(self.content, pa.Table):
+            yield from (batch for batch in self.content.to_batches() if batch.num_rows)
+            return
+        with pa.OSFile(str(self.content)) as source:
             reader = pa.ipc.open_file(source)
             for at in range(reader.num_record_batches):
                 if (batch := reader.get_batch(at)).num_rows:
                     yield batch.replace_schema_metadata()
 
     def table(self, columns: Sequence[int] | None = None) -> pa.Table:
-        """Return all rows, or some columns of them, each column in memory of its own."""
-        chosen = range(len(self.schema)) if columns is None else columns
+        """Return all rows, or some columns of them, each column in memory that outlives a file."""
+        chosen = list(range(len(self.schema)) if columns is None else columns)
+        if isinstance(self.content, pa.Table):
+            return self.content.select(chosen)
         schema = pa.schema([self.schema.field(at) for at in chosen])
-        with pa.memory_map(str(self.file)) as source:
+        with pa.memory_map(str(self.content)) as source:
             reader = pa.ipc.open_file(source)
             batches = [reader.get_batch(at) for at in range(reader.num_record_batches)]
             arrays = [pa.concat_arrays([batch.column(at) for batch in batches]) for at in chosen]
@@ -112,22 +142,42 @@ def frame_of(pages: Sequence[Page]) -> pd.DataFrame:
 
 
 class _Body:
-    """A body on its way into a file, and what tells whether it is whole."""
+    """A body as it comes, in memory if it is small, and what tells whether it is whole.
 
-    def __init__(self, file: BinaryIO) -> None:
+    One after the other uses the same memory: to get fresh one takes as long as to read the rows.
+    """
+
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self._quotes = 0
-        self._end = b""
-        self.start = b""
-        self.nuls = 0
+        self._memory = np.empty(_SMALL_BYTES, np.uint8)  # none of it is there until it is used
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what came before."""
+        self._file.unlink(missing_ok=True)
+        self._size = self._quotes = self.nuls = 0
+        self._start = self._end = b""
 
     def write(self, piece: bytes) -> None:
-        self._file.write(piece)
-        self._quotes += int(np.count_nonzero(np.frombuffer(piece, np.uint8) == _QUOTE))
+        data = np.frombuffer(piece, np.uint8)
+        before, self._size = self._size, self._size + len(data)
+        if self.small:
+            self._memory[before : self._size] = data
+        else:
+            with self._file.open("ab") as file:
+                if before <= len(self._memory):
+                    file.write(self._memory[:before].data)
+                file.write(piece)
+        self._quotes += int(np.count_nonzero(data == _QUOTE))
         if b"\0" in piece:  # to look is several times as fast as to count
             self.nuls += piece.count(b"\0")
-        self._end = piece[-1:] or self._end
-        self.start = self.start or piece[: len(_NO_ROWS) + 1]
+        self._start = self._start or piece[: len(_NO_ROWS) + 1]
+        self._end = piece[-1:]
+
+    @property
+    def small(self) -> bool:
+        """Whether it is in memory."""
+        return self._size <= len(self._memory)
 
     @property
     def whole(self) -> bool:
@@ -136,11 +186,17 @@ class _Body:
 
     @property
     def empty(self) -> bool:
-        return not self.start or self.start.lstrip(b'"').startswith(_NO_ROWS)
+        return not self._size or self._start.lstrip(b'"').startswith(_NO_ROWS)
+
+    def opened(self) -> pa.NativeFile:
+        """Return it to be read."""
+        if self.small:
+            return pa.BufferReader(pa.py_buffer(self._memory[: self._size]))
+        return pa.OSFile(str(self._file))
 
 
 class PageStore:
-    """The pages of one job, each in a file of one folder.
+    """The pages of one job, in memory as long as there is room, else in files of one folder.
 
     Parameters
     ----------
@@ -156,8 +212,8 @@ class PageStore:
         The job's columnDelimiter.
     counted : bool
         Whether each answer says how many rows it has: 2.0 does.
-    durable : bool
-        Whether the files are to outlive the power.
+    room : Room, optional
+        Memory for pages. Without it all of them become files that outlive a power cut.
     """
 
     def __init__(
@@ -170,7 +226,7 @@ class PageStore:
         delimiter: str = "COMMA",
         auth_header: str = "Authorization",
         counted: bool = True,
-        durable: bool = False,
+        room: Room | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._wire = wire
@@ -180,7 +236,10 @@ class PageStore:
         self._delimiter = delimiter
         self._auth_header = auth_header
         self._counted = counted
-        self._durable = durable
+        self._room = room
+        self._bodies = SimpleQueue[_Body]()
+        for number in range(STREAMS):
+            self._bodies.put(_Body(folder / f"body-{number}.csv"))
 
     def fetch(
         self, number: int, address: Address, heard: Callable[[str], None] | None = None
@@ -221,9 +280,10 @@ class PageStore:
         return self._folder / f"page-{number:06}.arrow"
 
     def _fetched(self, number: int, address: Address, heard: Callable[[str], None]) -> Page:
-        body = self._folder / f"page-{number:06}.csv"
+        body = self._bodies.get()
         try:
             for attempt in itertools.count(1):
+                body.begin()
                 try:
                     return self._try(number, address, body, heard)
                 except (*TROUBLE, ReconcileError) as error:
@@ -231,58 +291,67 @@ class PageStore:
                         raise
                 self._wire.clock.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
         finally:
-            body.unlink(missing_ok=True)
+            body.begin()
+            self._bodies.put(body)
         raise AssertionError("the loop above returns or raises")
 
-    def _try(self, number: int, address: Address, path: Path, heard: Callable[[str], None]) -> Page:
+    def _try(
+        self, number: int, address: Address, body: _Body, heard: Callable[[str], None]
+    ) -> Page:
         name = f"Page {number + 1:,} of job {self._job}"
-        with path.open("wb") as file:
-            body = _Body(file)
-            answer = self._wire.download(
-                address.path, body.write, params=address.params, auth_header=self._auth_header
-            )
+        answer = self._wire.download(
+            address.path, body.write, params=address.params, auth_header=self._auth_header
+        )
         following = _locator(answer)
         if not body.whole and not body.empty:
             raise ReconcileError(f"{name} was cut off on its way. Ask again later")
         heard(following)
-        metadata = {
-            "address": address.key,
-            "following": following,
-            "nuls": str(body.nuls),
-        }
-        unfinished = path.with_suffix(".part")
-        rows = self._convert(name, path, unfinished, metadata, empty=body.empty)
+        batches = self._batches(name, body)
+        first = next(batches)
+        metadata = {"address": address.key, "following": following, "nuls": str(body.nuls)}
+        schema = first.schema.with_metadata(metadata)
+        batches = itertools.chain([first], batches)
+        if self._room and body.small:
+            table = pa.Table.from_batches(batches)
+            self._demand_count(name, table.num_rows, answer)
+            if self._room.take(table.nbytes):
+                return Page.of(schema, table.num_rows, table)
+            batches = iter(table.to_batches())
+        unfinished = self._file(number).with_suffix(".part")
+        rows = self._write(unfinished, schema, batches)
+        self._demand_count(name, rows, answer)
+        return Page.of(schema, rows, unfinished.replace(self._file(number)))
+
+    def _demand_count(self, name: str, rows: int, answer: Answer) -> None:
         said = answer.headers.get("Sforce-NumberOfRecords")
         if self._counted and said != str(rows):
             raise ReconcileError(
                 f"{name} holds {rows:,} rows, the server says {said or 'nothing'}. Ask again later"
             )
-        return Page.read(unfinished.replace(self._file(number)))
 
-    def _convert(
-        self, name: str, source: Path, target: Path, metadata: dict[str, str], *, empty: bool
-    ) -> int:
-        """Write a CSV file as an Arrow file, and return its number of rows."""
-        rows, problem = 0, ""
+    def _batches(self, name: str, body: _Body) -> Iterator[pa.RecordBatch]:
+        if body.empty:
+            yield pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+            return
+        problem = ""
         try:
-            batches = iter([_no_rows()]) if empty else self._batches(source)
-            first = next(batches)
-            schema = first.schema.with_metadata(metadata)
-            with target.open("wb") as file:
-                with pa.ipc.new_file(file, schema) as writer:
-                    for batch in itertools.chain([first], batches):
-                        writer.write_batch(batch)
-                        rows += batch.num_rows
-                if self._durable:
-                    os.fsync(file.fileno())
+            yield from read_page(body.opened(), types=self._types, delimiter=self._delimiter)
         except UnexpectedAnswerError as error:
             problem = str(error)
         if problem:
             raise UnexpectedAnswerError(f"{name} {problem}")
-        return rows
 
-    def _batches(self, path: Path) -> Iterator[pa.RecordBatch]:
-        return read_page(path, types=self._types, delimiter=self._delimiter)
+    def _write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+        """Write batches as an Arrow file, and return their number of rows."""
+        rows = 0
+        with path.open("wb") as file:
+            with pa.ipc.new_file(file, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+            if self._room is None:
+                os.fsync(file.fileno())
+        return rows
 
 
 def in_turn(
@@ -360,7 +429,3 @@ def _locator(answer: Answer) -> str:
     """Return the next page's locator; the last page has the text "null", or none."""
     locator = answer.headers.get("Sforce-Locator", "")
     return "" if locator == "null" else locator
-
-
-def _no_rows() -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=pa.schema([]))

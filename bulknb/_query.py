@@ -1,4 +1,4 @@
-"""SOQL -> job -> pages on disk -> a typed frame, Arrow, Parquet: the whole result or an error."""
+"""SOQL -> job -> pages -> a typed frame, Arrow, Parquet: the whole result or an error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ._gate import TROUBLE
 from ._history import jobs_frame
 from ._jobinfo import JobInfo
 from ._jobs import QUERY_JOBS, ClassicQueryJob, QueryJob, poll_seconds
-from ._pages import Page, frame_of
+from ._pages import Page, Room, frame_of
 from ._query_plan import Part, Plan
 from ._wire import Wire
 from .errors import BulkError, InvalidJobStateError, JobFailedError, ReconcileError
@@ -51,7 +51,7 @@ Listener = Callable[["Query"], None]
 
 
 class Query:
-    """A result on its way out of the org, page by page, onto this machine's disk.
+    """A result on its way out of the org, page by page, onto this machine.
 
     Made by ``org.query(...)``, which returns at once; the work is done on a thread of its own.
     What it gives is the whole result, by the server's own counts, or an error.
@@ -63,7 +63,8 @@ class Query:
     soql : str
         As given to ``org.query``.
     folder : Path
-        Where the pages are: as given, else a temporary one that lives as long as the query.
+        Where the pages are: as given; else a temporary one that lives as long as the query, for
+        what is beyond 256 MB, which stay in memory.
     """
 
     def __init__(self, wire: Wire, plan: Plan, folder: Path | None = None) -> None:
@@ -71,9 +72,9 @@ class Query:
         self.soql = plan.soql
         self._wire = wire
         self._plan = plan
-        self._durable = folder is not None
+        self._room = None if folder else Room()
         self.folder = folder or Path(tempfile.mkdtemp(prefix="bulknb-query-"))
-        if not self._durable:
+        if not folder:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._jobs: list[QueryJob | ClassicQueryJob] = []
         self._pages: list[Page] = []
@@ -335,7 +336,7 @@ class Query:
             chunking=self._plan.chunking,
         )
         self._plan = self._plan.with_job(number, job.id)
-        if self._durable:
+        if self._room is None:
             self._plan.save(self.folder)
         return job
 
@@ -363,7 +364,7 @@ class Query:
             folder,
             types=self._plan.types,
             page_rows=self._plan.page_rows,
-            durable=self._durable,
+            room=self._room,
         )
         for page in pages:
             self._demand_not_aborted()

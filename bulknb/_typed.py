@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -65,7 +65,9 @@ _BLOCK_BYTES = 8 << 20
 _READ_BYTES = 1 << 20
 
 
-def read_page(path: Path, *, types: Types, delimiter: str = "COMMA") -> Iterator[pa.RecordBatch]:
+def read_page(
+    file: pa.NativeFile, *, types: Types, delimiter: str = "COMMA"
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a CSV file as record batches, at least one.
 
     Raises
@@ -76,9 +78,9 @@ def read_page(path: Path, *, types: Types, delimiter: str = "COMMA") -> Iterator
     """
     problem = ""
     try:
-        yield from _batches(path, types, DELIMITERS[delimiter])
+        yield from _batches(file, types, DELIMITERS[delimiter])
     except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        problem = _problem(path, str(error))  # the error's own text may quote a row
+        problem = _problem(file, str(error))  # the error's own text may quote a row
     if problem:
         raise UnexpectedAnswerError(problem)
 
@@ -88,21 +90,28 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     for at, field in enumerate(table.schema):
         if pa.types.is_date32(field.type):
             table = table.set_column(at, field.name, table.column(at).cast(_DATE))
+    # Of moments in one piece Arrow lends its own memory, in which pandas cannot change a cell.
+    lent = [
+        field.name
+        for field in table.schema
+        if pa.types.is_timestamp(field.type) and table.column(field.name).num_chunks == 1
+    ]
     frame: pd.DataFrame = table.to_pandas(
         types_mapper=_DTYPES.get, split_blocks=True, self_destruct=True
     )
-    return frame
+    return frame.assign(**{name: frame[name].copy() for name in lent})
 
 
-def _batches(path: Path, types: Types, delimiter: str) -> Iterator[pa.RecordBatch]:
-    names = _header(path, delimiter)
+def _batches(file: pa.NativeFile, types: Types, delimiter: str) -> Iterator[pa.RecordBatch]:
+    names = _header(file, delimiter)
     wanted = {name: _ARROW.get((types or {}).get(name.lower(), ""), pa.string()) for name in names}
     schema = pa.schema(list(wanted.items()))
     # Times bear a Z, which Arrow reads in datetimes only.
     read_as = {name: pa.string() if kind == _TIME else kind for name, kind in wanted.items()}
     empty = types is not None
+    file.seek(0)
     reader = pacsv.open_csv(
-        path,
+        file,
         read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES),
         parse_options=parse_options(names, delimiter),
         convert_options=pacsv.ConvertOptions(
@@ -124,9 +133,13 @@ def _batches(path: Path, types: Types, delimiter: str) -> Iterator[pa.RecordBatc
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file, delimiter=delimiter), [])
+def _header(file: pa.NativeFile, delimiter: str) -> list[str]:
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    try:
+        return next(csv.reader(text, delimiter=delimiter), [])
+    finally:
+        text.detach()  # or the file would be closed with it
 
 
 def _times(texts: Any) -> Any:
@@ -135,9 +148,9 @@ def _times(texts: Any) -> Any:
     return pc.binary_join_element_wise("1970-01-01T", clock, "").cast(_DATE).cast(_TIME)
 
 
-def _problem(path: Path, said: str) -> str:
+def _problem(file: pa.NativeFile, said: str) -> str:
     """Say what is wrong with a page, without a word of its content."""
-    offset = _first_wrong_byte(path)
+    offset = _first_wrong_byte(file)
     if offset is not None:
         return f"is not UTF-8 at byte {offset:,}"
     if column := re.match(r"In CSV column #(\d+): .* to (\w+)", said):
@@ -146,17 +159,17 @@ def _problem(path: Path, said: str) -> str:
     return "is no CSV that can be read"
 
 
-def _first_wrong_byte(path: Path) -> int | None:
+def _first_wrong_byte(file: pa.NativeFile) -> int | None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     at = 0
-    with path.open("rb") as file:
-        while True:
-            piece = file.read(_READ_BYTES)
-            kept = len(decoder.getstate()[0])
-            try:
-                decoder.decode(piece, final=not piece)
-            except UnicodeDecodeError as error:
-                return at - kept + error.start
-            if not piece:
-                return None
-            at += len(piece)
+    file.seek(at)
+    while True:
+        piece = file.read(_READ_BYTES)
+        kept = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            return at - kept + error.start
+        if not piece:
+            return None
+        at += len(piece)

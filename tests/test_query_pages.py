@@ -373,11 +373,34 @@ def test_results_whose_count_stays_wrong_are_an_error(sandbox, names):
         job.results()
 
 
-def test_the_temporary_pages_are_gone_with_the_query(org, names):
-    query = org.query(SOQL).wait()
+def test_a_small_result_needs_no_disk(org, names):
+    query = org.query(SOQL, page_rows=50).wait()
+
+    assert list(query.folder.rglob("*.*")) == []
+
+
+def test_pages_that_find_no_room_in_memory_are_on_disk_until_the_query_is_gone(
+    org, names, monkeypatch
+):
+    monkeypatch.setattr("bulknb._pages.ROOM_BYTES", 3_000)
+    query = org.query(SOQL, page_rows=40).wait()
     folder = query.folder
-    assert any(folder.rglob("*.arrow"))
+
+    assert len(list(folder.rglob("*.arrow"))) == 2
+    assert query.frame()["Name"].tolist() == names
+    assert [batch.num_rows for batch in query] == [40, 40, 40]
 
     del query
 
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("small", [1, 999, 1_000_000])
+def test_a_large_page_goes_through_a_file(org, names, monkeypatch, small):
+    monkeypatch.setattr("bulknb._pages._SMALL_BYTES", small)
+    monkeypatch.setattr("bulknb._wire._PIECE_BYTES", 300)
+    query = org.query(SOQL).wait()
+
+    assert query.frame()["Name"].tolist() == names
+    kept = [path.suffix for path in query.folder.rglob("*.*")]
+    assert kept == ([".arrow"] if small < 1_000_000 else [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -66,6 +65,25 @@ def test_every_type_comes_back_equal_by_load_and_query(org, sandbox):
     assert_frame_equal(back, sent)
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_every_cell_of_a_frame_can_be_changed_and_the_query_keeps_its_own(
+    org, sandbox, tmp_path, folder
+):
+    columns = every_type()
+    sandbox.create_object(ObjectType("Thing__c", tuple(field for field, _ in columns.values())))
+    sent = pd.DataFrame({name: values for name, (_, values) in columns.items()})[:2]
+    org.load(sent, "Thing__c", "insert").wait()
+    soql = f"SELECT {', '.join(columns)} FROM Thing__c ORDER BY Key__c"
+    query = org.query(soql, folder=tmp_path if folder else None)
+
+    frame = query.frame()
+    for name in frame:
+        frame.loc[0, name] = frame.loc[1, name]
+
+    assert_frame_equal(frame[:1], frame[1:].reset_index(drop=True))
+    assert_frame_equal(query.frame(), sent)
+
+
 def test_an_id_and_a_reference_are_texts_of_18_characters(org):
     org.create_job("insert", "Account").upload(b"Name\nAcme\n").close().wait()
 
@@ -75,16 +93,14 @@ def test_an_id_and_a_reference_are_texts_of_18_characters(org):
     assert frame.map(len).to_numpy().tolist() == [[18, 18]]
 
 
-def page(tmp_path: Path, csv: str | bytes, types: dict[str, str] | None) -> pd.DataFrame:
-    file = tmp_path / "page.csv"
-    file.write_bytes(csv if isinstance(csv, bytes) else csv.encode())
-    return to_frame(pa.Table.from_batches(read_page(file, types=types)))
+def page(csv: str, types: dict[str, str] | None) -> pd.DataFrame:
+    return to_frame(pa.Table.from_batches(read_page(pa.BufferReader(csv.encode()), types=types)))
 
 
-def test_without_types_every_cell_is_the_text_that_was_sent(tmp_path):
+def test_without_types_every_cell_is_the_text_that_was_sent():
     csv = '"Id","n","t"\n"001","","NA"\n"","007","2026-01-01T00:00:00.000Z"\n'
 
-    frame = page(tmp_path, csv, None)
+    frame = page(csv, None)
 
     assert frame.to_numpy().tolist() == [
         ["001", "", "NA"],
@@ -92,28 +108,28 @@ def test_without_types_every_cell_is_the_text_that_was_sent(tmp_path):
     ]
 
 
-def test_with_types_an_empty_cell_is_missing_and_words_are_not(tmp_path):
-    frame = page(tmp_path, '"t"\n""\n"NA"\n"None"\n"null"\n"nan"\n"NULL"\n"#N/A"\n', {})
+def test_with_types_an_empty_cell_is_missing_and_words_are_not():
+    frame = page('"t"\n""\n"NA"\n"None"\n"null"\n"nan"\n"NULL"\n"#N/A"\n', {})
 
     assert frame["t"].tolist() == [pd.NA, "NA", "None", "null", "nan", "NULL", "#N/A"]
 
 
-def test_times_are_read_to_the_millisecond(tmp_path):
-    frame = page(tmp_path, '"at"\n"17:05:00.123Z"\n""\n', {"at": "time"})
+def test_times_are_read_to_the_millisecond():
+    frame = page('"at"\n"17:05:00.123Z"\n""\n', {"at": "time"})
 
     assert frame["at"].tolist() == [dt.time(17, 5, 0, 123_000), None]
 
 
-def test_a_type_that_nobody_knows_yet_is_text(tmp_path):
-    assert page(tmp_path, '"x"\n"(1,2)"\n', {"x": "hologram"})["x"].tolist() == ["(1,2)"]
+def test_a_type_that_nobody_knows_yet_is_text():
+    assert page('"x"\n"(1,2)"\n', {"x": "hologram"})["x"].tolist() == ["(1,2)"]
 
 
-def test_columns_are_typed_whatever_their_letter_case(tmp_path):
-    assert page(tmp_path, '"NUMBER"\n"5"\n', {"number": "int"})["NUMBER"].tolist() == [5]
+def test_columns_are_typed_whatever_their_letter_case():
+    assert page('"NUMBER"\n"5"\n', {"number": "int"})["NUMBER"].tolist() == [5]
 
 
-def test_numbers_with_exponents_are_numbers(tmp_path):
-    frame = page(tmp_path, '"x"\n"1.5E7"\n"-2E-3"\n', {"x": "double"})
+def test_numbers_with_exponents_are_numbers():
+    frame = page('"x"\n"1.5E7"\n"-2E-3"\n', {"x": "double"})
 
     assert frame["x"].tolist() == [1.5e7, -2e-3]
 
@@ -132,8 +148,8 @@ def test_nul_characters_are_kept_and_counted(org, sandbox):
     assert "3 NUL" in query._repr_html_()
 
 
-def test_texts_stay_in_arrows_memory(tmp_path):
-    assert page(tmp_path, '"x"\n"a"\n', {})["x"].dtype == TEXT
+def test_texts_stay_in_arrows_memory():
+    assert page('"x"\n"a"\n', {})["x"].dtype == TEXT
 
 
 @pytest.mark.parametrize(

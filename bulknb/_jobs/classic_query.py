@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .._jobinfo import BatchInfo, JobInfo
-from .._pages import Address, Page, PageStore, side_by_side
+from .._pages import Address, Page, PageStore, Room, side_by_side
 from .._typed import Types
 from .._wire import Wire
 from ..errors import JobFailedError, ReconcileError
@@ -70,9 +70,9 @@ class ClassicQueryJob(ClassicJob):
         *,
         types: Types,
         page_rows: int | None = None,
-        durable: bool = False,
+        room: Room | None = None,
     ) -> Iterator[Page]:
-        """Yield the pages of all batches in order, each kept in a folder as it comes.
+        """Yield the pages of all batches in order, in the room as far as it goes, else in a folder.
 
         The server chooses how large they are, whatever ``page_rows`` is.
 
@@ -91,7 +91,7 @@ class ClassicQueryJob(ClassicJob):
             types=types,
             auth_header=self.auth_header,
             counted=False,
-            durable=durable,
+            room=room,
         )
         origin: list[BatchInfo] = []
         rows = {batch.id: 0 for batch in self._with_rows()}

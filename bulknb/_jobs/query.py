@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._jobinfo import JobInfo
-from .._pages import Address, Page, PageStore, in_turn, side_by_side
+from .._pages import Address, Page, PageStore, Room, in_turn, side_by_side
 from .._typed import Types
 from .._wire import Wire
 from ..errors import (
@@ -77,9 +77,9 @@ class QueryJob(Job):
         *,
         types: Types,
         page_rows: int | None = None,
-        durable: bool = False,
+        room: Room | None = None,
     ) -> Iterator[Page]:
-        """Yield the pages of the result in order, each kept in a folder as it comes.
+        """Yield the pages of the result in order, in the room as far as it goes, else in a folder.
 
         With ``page_rows`` one comes after the other, none larger; else several at a time.
 
@@ -99,7 +99,7 @@ class QueryJob(Job):
             job=self.id,
             types=types,
             delimiter=self.info.column_delimiter or "COMMA",
-            durable=durable,
+            room=room,
         )
         rows = 0
         for page in self._pages(store, page_rows):
@@ -116,7 +116,7 @@ class QueryJob(Job):
             The most rows of a page; without it the server chooses.
         """
         with tempfile.TemporaryDirectory(prefix="bulknb-") as folder:
-            for page in self.fetch(Path(folder), types=None, page_rows=rows):
+            for page in self.fetch(Path(folder), types=None, page_rows=rows, room=Room()):
                 yield page.table()
 
     def results(self) -> pd.DataFrame:
