@@ -242,7 +242,12 @@ class PageStore:
             self._bodies.put(_Body(folder / f"body-{number}.csv"))
 
     def fetch(
-        self, number: int, address: Address, heard: Callable[[str], None] | None = None
+        self,
+        number: int,
+        address: Address,
+        heard: Callable[[str], None] | None = None,
+        *,
+        anew: bool = False,
     ) -> Page:
         """Return a page, from the folder if it is there.
 
@@ -252,6 +257,8 @@ class PageStore:
             Which page it is, from 0.
         heard : callable, optional
             Told the next page's locator, before this page is read.
+        anew : bool
+            Whether to ask for it even if it is in the folder.
 
         Raises
         ------
@@ -262,7 +269,7 @@ class PageStore:
         UnreachableError, ApiError
             It did not come.
         """
-        kept = self._kept(number, address)
+        kept = None if anew else self._kept(number, address)
         if kept is None:
             return self._fetched(number, address, heard or (lambda _: None))
         if heard:

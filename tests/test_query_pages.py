@@ -357,12 +357,28 @@ def test_results_of_a_job_made_elsewhere_come_by_the_checked_way(org, sandbox, n
     assert isinstance(job, QueryJob)
 
 
-def test_results_of_either_api_are_equal_texts(org, names):
-    classic = org.create_job("query", "Account", api="1.0").upload(SOQL).close().wait()
+@pytest.mark.parametrize("kind", ["CSV", "JSON", "XML"])
+def test_results_of_jobs_made_elsewhere_are_equal_texts_by_either_api(org, sandbox, names, kind):
+    classic = org.create_job("query", "Account", api="1.0", contentType=kind)
+    classic.upload(SOQL).close().wait()
+    modern = org.create_job("query", query=SOQL, columnDelimiter="TAB", lineEnding="CRLF").wait()
 
-    pd.testing.assert_frame_equal(
-        org.create_job("query", query=SOQL).wait().results(), classic.results()
-    )
+    elsewhere = sandbox.connect(in_process=True)
+    found = [elsewhere.job(job.id).results() for job in (modern, classic)]
+
+    pd.testing.assert_frame_equal(found[0], found[1])
+    assert found[0]["NumberOfEmployees"].tolist() == ["8"] * 120
+    assert found[0]["Name"].tolist() == names
+
+
+@pytest.mark.parametrize("more", [{}, {"api": "1.0"}])
+def test_results_of_a_load_made_elsewhere_have_a_row_for_each_row_sent(org, sandbox, more):
+    made = org.create_job("insert", "Account", **more).upload(b'Name\nAcme\n""\n').close().wait()
+
+    results = sandbox.connect(in_process=True).job(made.id).results()
+
+    errors = results["Error" if more else "sf__Error"].fillna("")
+    assert [error[:22] for error in errors] == ["", "REQUIRED_FIELD_MISSING"]
 
 
 def test_results_whose_count_stays_wrong_are_an_error(sandbox, names):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
+import re
 from collections import Counter
 
 import pandas as pd
 import pytest
-from altered import accounts, connect
+from altered import accounts, altered, connect
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulknb._jobs import ClassicJob
 from bulknb.errors import InputError, JobFailedError, ReconcileError, UnreachableError
-from bulknb.sandbox import Fault
+from bulknb.sandbox import Fault, Sandbox
 
 SOQL = "SELECT Id, Name FROM Account"
 BORN = "SELECT LastName FROM Contact"
@@ -159,6 +160,59 @@ def test_a_fault_on_the_way_leaves_a_classic_query_whole(sandbox, org, kind, pat
     query = org.query(SOQL, api="1.0", pk_chunking={"chunkSize": 10}).wait()
 
     assert query.frame()["Name"].tolist() == names
+
+
+def between_rows(sandbox: Sandbox, times: int):
+    """Return an application that leaves out the last row of the first results of a batch."""
+    left = iter(range(times))
+
+    def application(environ, start_response):
+        if "/result/752" in environ["PATH_INFO"] and next(left, None) is not None:
+            head = {}
+            answer = sandbox.app(
+                environ, lambda status, headers, *_: head.update(status=status, headers=headers)
+            )
+            lines = b"".join(answer).splitlines(keepends=True)[:-1]
+            headers = {**dict(head["headers"]), "Content-Length": str(sum(map(len, lines)))}
+            start_response(head["status"], list(headers.items()))
+            return lines
+        return sandbox.app(environ, start_response)
+
+    return application
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_a_classic_page_cut_between_two_rows_is_asked_for_again(sandbox, tmp_path, disk):
+    names = accounts(sandbox, 25)
+    org = connect(sandbox, between_rows(sandbox, 4))
+
+    query = org.query(SOQL, api="1.0", folder=tmp_path if disk else None)
+
+    assert query.frame()["Name"].tolist() == names
+    assert sum("/result/752" in path for _, path, _ in sandbox.requests) == 5
+
+
+def test_a_classic_page_that_stays_cut_is_an_error(sandbox):
+    accounts(sandbox, 25)
+    org = connect(sandbox, between_rows(sandbox, 99))
+
+    with pytest.raises(ReconcileError, match="found 25 records, its results hold 24"):
+        org.query(SOQL, api="1.0").frame()
+
+
+@pytest.mark.parametrize("kind", ["CSV", "JSON", "XML"])
+def test_results_of_a_classic_query_are_as_many_as_the_server_counts(sandbox, kind):
+    accounts(sandbox, 25)
+    made = connect(sandbox).create_job("query", "Account", api="1.0", contentType=kind)
+    made.upload(SOQL).close().wait()
+
+    def miscounted(headers, body):
+        return headers, re.sub(rb'(numberRecordsProcessed(>|"\s*:\s*))25', rb"\g<1>26", body)
+
+    org = connect(sandbox, altered(sandbox, "/batch", miscounted))
+
+    with pytest.raises(ReconcileError, match="found 26 records, its results hold 25"):
+        org.job(made.id).results()
 
 
 def test_the_answer_that_is_lost_to_a_query_sent_does_not_send_it_twice(sandbox, org):

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from .. import _csv
+from .._jobinfo import BatchInfo
 from .._wire import Answer
 from .._xml import read_xml
-from ..errors import UnexpectedAnswerError
+from ..errors import ReconcileError, UnexpectedAnswerError
 
 _COLUMNS = ("Id", "Success", "Created", "Error")
 #: A query without rows is answered by this sentence in place of a header.
@@ -36,6 +37,21 @@ def result_ids(answer: Answer) -> list[str]:
     if _format(answer) == "json":
         return [str(name) for name in _json(answer)]
     return [str(name) for name in _children(answer, "result-list", "result")]
+
+
+def demand_count(batch: BatchInfo, rows: int) -> None:
+    """Return if the results of a query batch hold as many rows as the server counts.
+
+    Raises
+    ------
+    ReconcileError
+        They hold more, or fewer.
+    """
+    if rows != batch.number_records_processed:
+        raise ReconcileError(
+            f"Batch {batch.id} found {batch.number_records_processed} records, "
+            f"its results hold {rows:,}. Ask again later"
+        )
 
 
 def query_rows(answer: Answer) -> pa.Table | None:

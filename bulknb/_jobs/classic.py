@@ -176,6 +176,8 @@ class ClassicJob(Job):
         JobFailedError
             A batch failed, and the message is the server's (`batch_results` has those of the
             others); or a query was aborted before it was done.
+        ReconcileError
+            The rows of a query are not as many as the server counts.
         """
         batches = self.batches()
         unasked = [batch for batch in batches if batch.state == "NotProcessed"]
@@ -202,7 +204,9 @@ class ClassicJob(Job):
             batch_results.query_rows(self._request("GET", f"{tail}/{result_id}"))
             for result_id in batch_results.result_ids(answer)
         ]
-        return _together(pages)
+        table = _together(pages)
+        batch_results.demand_count(batch, 0 if table is None else len(table))
+        return table
 
     @classmethod
     def _document_type(cls) -> str:

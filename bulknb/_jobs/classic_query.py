@@ -5,7 +5,8 @@ Source: Bulk API Developer Guide, "Walk Through a Bulk Query Sample", "PK Chunki
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .._jobinfo import BatchInfo, JobInfo
@@ -18,6 +19,8 @@ from .classic import ClassicJob
 from .properties import PK_CHUNKING
 from .query import too_slow
 
+_TRIES = 5
+_PAUSE_SECONDS = 1.0
 _ENDED = ("Completed", "Failed", "NotProcessed")
 
 
@@ -93,30 +96,49 @@ class ClassicQueryJob(ClassicJob):
             counted=False,
             room=room,
         )
-        origin: list[BatchInfo] = []
-        rows = {batch.id: 0 for batch in self._with_rows()}
-        pages = side_by_side(store.fetch, self._addresses(origin))
-        for number, page in enumerate(pages):
-            rows[origin[number].id] += page.rows
-            if page.schema:  # a chunk without rows has no columns either
-                yield page
-        for batch in self._with_rows():
-            if rows[batch.id] != batch.number_records_processed:
-                raise ReconcileError(
-                    f"Batch {batch.id} found {batch.number_records_processed} records, "
-                    f"its results hold {rows[batch.id]:,}"
-                )
+        asked: list[tuple[BatchInfo, Address]] = []
+        came = enumerate(side_by_side(store.fetch, self._addresses(asked)))
+        for _, numbered in itertools.groupby(came, lambda one: asked[one[0]][0].id):
+            pages = dict(numbered)
+            batch = asked[min(pages)][0]
+            addresses = {number: asked[number][1] for number in pages}
+            for page in self._complete(store, batch, addresses, pages):
+                if page.schema:  # a chunk without rows has no columns either
+                    yield page
+
+    def _complete(
+        self,
+        store: PageStore,
+        batch: BatchInfo,
+        addresses: Mapping[int, Address],
+        pages: Mapping[int, Page],
+    ) -> Iterable[Page]:
+        """Return the pages of a batch; fetched again if one was cut off between two rows.
+
+        Only their sum is known: no answer of 1.0 says how many rows it has.
+        """
+        for _ in range(_TRIES - 1):
+            if _rows(pages) == batch.number_records_processed:
+                break
+            self._wire.clock.sleep(_PAUSE_SECONDS)
+            pages = {at: store.fetch(at, addresses[at], anew=True) for at in addresses}
+        batch_results.demand_count(batch, _rows(pages))
+        return pages.values()
 
     def _with_rows(self) -> list[BatchInfo]:
         return [batch for batch in self._batches if batch.state == "Completed"]
 
-    def _addresses(self, origin: list[BatchInfo]) -> Iterator[Address]:
-        """Yield where the results of each batch are, and note the batch."""
+    def _addresses(self, asked: list[tuple[BatchInfo, Address]]) -> Iterator[Address]:
+        """Yield where the results of each batch are, and note both."""
         for batch in self._with_rows():
             tail = f"/batch/{batch.id}/result"
-            for id in batch_results.result_ids(self._request("GET", tail)):
-                origin.append(batch)
-                yield Address(self._path_of(f"{tail}/{id}"))
+            found = batch_results.result_ids(self._request("GET", tail))
+            if not found:
+                batch_results.demand_count(batch, 0)
+            for id in found:
+                address = Address(self._path_of(f"{tail}/{id}"))
+                asked.append((batch, address))
+                yield address
 
     def _demand_whole(self) -> None:
         if self.state == "Aborted":
@@ -133,3 +155,7 @@ class ClassicQueryJob(ClassicJob):
             raise ReconcileError(
                 f"Job {self.id} was asked its query more than once or not at all. Query again"
             )
+
+
+def _rows(pages: Mapping[int, Page]) -> int:
+    return sum(page.rows for page in pages.values())
