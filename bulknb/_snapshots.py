@@ -175,9 +175,11 @@ def _merge(
     late = seen < known_seen
     if was_done and not done and not late:
         return 0, False  # a job does not come back from its end: a page of a list came late
-    first, second = (known, said) if late else (said, known)
-    newest = {name: second[name] if first[name] is None else first[name] for name in _KEPT}
-    news = {name: value for name, value in newest.items() if value != known[name]}
+    news = {
+        name: value
+        for name, value in said.items()
+        if value is not None and (known[name] is None if late else value != known[name])
+    }
     if news:
         head = {"org": org, "seen": max(seen, known_seen), "done": was_done or done}
         job = _put(db, job, {**head, **news})
@@ -285,7 +287,8 @@ def restore(db: sqlite3.Connection, table: pa.Table) -> set[str]:
     news = set()
     for row in table.cast(_plain(table.schema)).to_pylist():
         org = org_number(db, OrgKey(row["url"], row["org_id"]))
-        job, is_news = _merge(db, org, row, seen=row["seen"], done=bool(row["done"]))
+        said = {name: row[name] for name in _KEPT}
+        job, is_news = _merge(db, org, said, seen=row["seen"], done=bool(row["done"]))
         for change in row["snapshots"] if job else ():
             is_news |= _insert(db, "snapshot", {"job": job, **change}).rowcount > 0
         if is_news:
