@@ -5,7 +5,7 @@ Sources: Object Reference, EventLogFile, "Bulk API Event Type", "Bulk API 2.0 Ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,8 @@ from ._snapshots import Look, OrgKey, moment
 from .errors import InputError
 
 __all__ = ["are_events", "looks_of_events"]
+
+Row = Mapping[str, Any]
 
 _KINDS = {"bulkapi": "Classic", "bulkapi2": "V2Ingest"}
 _OPERATIONS = {
@@ -57,25 +59,25 @@ def looks_of_events(frame: pd.DataFrame) -> dict[OrgKey | None, list[Look]]:
             f"Events of type {', '.join(sorted(strange))} tell nothing of jobs: give the log files "
             "of BulkApi and BulkApi2"
         )
-    rows = [
+    rows: list[Row] = [
         {str(name): value for name, value in row.items() if not pd.isna(value) and value != ""}
         for row in frame.to_dict("records")
     ]
     try:
-        batches = [row for row in rows if row["EVENT_TYPE"].lower() == "bulkapi"]
-        looks = [*_of_jobs(rows), *_of_batches(batches)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"This is no event of a job: {error!r}") from None
+        batches = [row for row in rows if _kind(row) == "Classic"]
+        looks = [*_of_jobs(row for row in rows if _kind(row) != "Classic"), *_of_batches(batches)]
+    except (KeyError, ValueError):
+        raise InputError(
+            "An event lacks its JOB_ID or its TIMESTAMP, or has a time or a count that is none"
+        ) from None
     found: dict[OrgKey | None, list[Look]] = {}
     for org, look in sorted(looks, key=lambda one: one[1].seen):
         found.setdefault(org, []).append(look)
     return found
 
 
-def _of_jobs(rows: list[dict[str, Any]]) -> Iterator[tuple[OrgKey, Look]]:
+def _of_jobs(rows: Iterable[Row]) -> Iterator[tuple[OrgKey, Look]]:
     for row in rows:
-        if row["EVENT_TYPE"].lower() != "bulkapi2":
-            continue
         state = _STATES.get(str(row.get("JOB_STATUS", "")).lower())
         info = _info(
             row,
@@ -85,13 +87,13 @@ def _of_jobs(rows: list[dict[str, Any]]) -> Iterator[tuple[OrgKey, Look]]:
             numberRecordsProcessed=_number(row.get("RECORDS_PROCESSED")),
             numberRecordsFailed=_number(row.get("RECORDS_FAILED")),
         )
-        yield _org(row), Look(info, moment(_when(row).to_pydatetime()))
+        yield _org(row), Look(info, moment(_when(row)))
 
 
-def _of_batches(rows: list[dict[str, Any]]) -> Iterator[tuple[OrgKey, Look]]:
-    jobs: dict[str, list[dict[str, Any]]] = {}
+def _of_batches(rows: Iterable[Row]) -> Iterator[tuple[OrgKey, Look]]:
+    jobs: dict[str, list[Row]] = {}
     for row in rows:
-        jobs.setdefault(full(row["JOB_ID"]), []).append(row)
+        jobs.setdefault(_id(row["JOB_ID"]), []).append(row)
     for of_job in jobs.values():
         last = max(of_job, key=_when)
         info = _info(
@@ -100,33 +102,37 @@ def _of_batches(rows: list[dict[str, Any]]) -> Iterator[tuple[OrgKey, Look]]:
             numberRecordsFailed=_sum(of_job, "NUMBER_FAILURES"),
             totalProcessingTime=_sum(of_job, "RUN_TIME"),
         )
-        yield _org(last), Look(info, moment(_when(last).to_pydatetime()))
+        yield _org(last), Look(info, moment(_when(last)))
 
 
-def _info(row: Mapping[str, Any], **told: Any) -> JobInfo:
+def _info(row: Row, **told: Any) -> JobInfo:
     operation = str(row.get("OPERATION_TYPE", ""))
-    operation = _OPERATIONS.get(operation.lower(), operation)
-    kind = _KINDS[row["EVENT_TYPE"].lower()]
-    if kind == "V2Ingest" and operation in ("query", "queryAll"):
-        kind = "V2Query"
-    user = row.get("USER_ID_DERIVED") or row.get("USER_ID")
     said = {
-        "id": full(row["JOB_ID"]),
-        "operation": operation,
+        "id": _id(row["JOB_ID"]),
+        "operation": _OPERATIONS.get(operation.lower(), operation),
         "object": row.get("ENTITY_TYPE"),
-        "createdById": full(user) if user else None,
-        "jobType": kind,
+        "createdById": _id(row.get("USER_ID_DERIVED") or row.get("USER_ID")),
+        "jobType": _kind(row),
         **told,
     }
     return JobInfo.from_dict(said)
 
 
-def _org(row: Mapping[str, Any]) -> OrgKey:
-    id = row.get("ORGANIZATION_ID")
-    return OrgKey(None, full(id) if id else None)
+def _kind(row: Row) -> str:
+    kind = _KINDS[row["EVENT_TYPE"].lower()]
+    is_query = str(row.get("OPERATION_TYPE", "")).lower() in ("query", "queryall")
+    return "V2Query" if is_query and kind == "V2Ingest" else kind
 
 
-def _when(row: Mapping[str, Any]) -> pd.Timestamp:
+def _org(row: Row) -> OrgKey:
+    return OrgKey(None, _id(row.get("ORGANIZATION_ID")) or None)
+
+
+def _id(told: object) -> str:
+    return "" if told is None else full(str(told))
+
+
+def _when(row: Row) -> pd.Timestamp:
     """TIMESTAMP_DERIVED is ISO 8601; TIMESTAMP is like 20130715233322.670."""
     derived = row.get("TIMESTAMP_DERIVED")
     if derived:
@@ -134,7 +140,7 @@ def _when(row: Mapping[str, Any]) -> pd.Timestamp:
     return pd.to_datetime(str(row["TIMESTAMP"]), format="%Y%m%d%H%M%S.%f", utc=True)
 
 
-def _sum(rows: list[dict[str, Any]], name: str) -> int | None:
+def _sum(rows: Iterable[Row], name: str) -> int | None:
     told = [number for row in rows if (number := _number(row.get(name))) is not None]
     return sum(told) if told else None
 

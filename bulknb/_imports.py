@@ -24,7 +24,6 @@ __all__ = ["read_source"]
 #: Tells a record under our names from one under those of the API.
 _OUR_NAME = "created_date"
 
-
 Looks = dict[OrgKey | None, list[Look]]
 
 
@@ -36,7 +35,7 @@ def read_source(source: Any, now: float) -> tuple[Looks, list[pa.Table]]:
     Raises
     ------
     InputError
-        Something in it is not a job.
+        Something in it is not a job, or is one without an id.
     UnexpectedAnswerError
         A field holds what it cannot; the message names the field.
     """
@@ -48,6 +47,8 @@ def read_source(source: Any, now: float) -> tuple[Looks, list[pa.Table]]:
         looks |= looks_of_events(pd.concat(events, ignore_index=True))
     seen = {id(part) for part in (*events, *archives)}
     infos = [info for part in parts if id(part) not in seen for info in _infos(part)]
+    if not all(info.id for info in infos):
+        raise InputError("A job without an id is not kept: it could be any")
     if infos:
         looks[None] = [Look(info, moment(_held_at(info) or now)) for info in infos]
     return looks, archives
@@ -68,9 +69,7 @@ def _parts(source: Any) -> list[Any]:
     """Return the frames, archives, and what else `records` takes, in a source; files are read."""
     if isinstance(source, Path) or (isinstance(source, str) and _is_file(source)):
         return [_read_file(Path(source))]
-    if isinstance(source, bytes):
-        source = source.decode("utf-8-sig")
-    if isinstance(source, str):
+    if isinstance(source, str | bytes):
         return [_read_text(source)]
     if isinstance(source, pd.DataFrame | Mapping | JobInfo) or not isinstance(source, Iterable):
         return [source]
@@ -89,7 +88,7 @@ def _is_file(text: str) -> bool:
 
 def _read_file(path: Path) -> Any:
     if path.suffix != ".parquet":
-        return _read_text(path.read_text(encoding="utf-8-sig"))
+        return _read_text(path.read_bytes())
     try:
         table = pq.read_table(path)
         if "snapshots" in table.column_names:
@@ -99,12 +98,15 @@ def _read_file(path: Path) -> Any:
     return table.to_pandas()
 
 
-def _read_text(text: str) -> Any:
-    """Return the frame in a CSV text or in JSON of our own, or the text."""
-    start = text.lstrip()[:1]
-    if start == "<":
-        return text
-    if start not in ("{", "["):
+def _read_text(source: str | bytes) -> Any:
+    """Return the frame in a CSV text or in JSON of our own, or what the text is the JSON of."""
+    if source.lstrip()[:1] in ("<", b"<"):
+        return source  # XML says itself how it is encoded
+    try:
+        text = source if isinstance(source, str) else source.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("This is no text in UTF-8") from None
+    if not text.lstrip().startswith(("{", "[")):
         return _read_csv(text)
     try:
         content = json.loads(text)
@@ -132,9 +134,11 @@ def _read_csv(text: str) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         frame = pd.DataFrame()
-    if not are_events(frame) and not {"id", "state"} & set(frame.columns):
-        raise InputError(
-            "A text without the column id or state, JSON or XML, tells of no job. Of an event log "
-            "the columns EVENT_TYPE and JOB_ID are needed"
-        )
-    return frame
+    if are_events(frame) or "id" in frame:
+        return frame
+    if "\n" not in text:
+        raise InputError("No such file is there, nor is this the text of one that tells of jobs")
+    raise InputError(
+        "This CSV tells of no job: it needs a column id or, if it is of an event log, EVENT_TYPE "
+        "and JOB_ID"
+    )

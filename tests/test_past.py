@@ -166,7 +166,14 @@ def test_job_infos_are_taken_in_whatever_form_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "source", ["no job", "a,b\n1,2\n", "{}", [{"name": 1}], 7, "[1]", "{,}\n{,}"]
+    "source",
+    [
+        *("no job", "nofile.json", "a,b\n1,2\n", "state\nOpen\n", "", b"id\n\xff"),
+        *("{}", "[1]", "{,}\n{,}", [{"name": 1}], {"state": "Open"}, 7),
+        EVENTS.replace("10:02:05", "noon"),
+        EVENTS.replace("5000", "many"),
+        BATCHES.replace("TIMESTAMP", "WHEN"),
+    ],
 )
 def test_what_is_no_job_is_refused(source, ledger):
     with pytest.raises(InputError):
