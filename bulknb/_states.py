@@ -92,7 +92,9 @@ def _beginnings(runs: pd.DataFrame) -> tuple[pd.Series[pd.Timestamp], pd.Series[
     born = first & at_birth & runs["created_date"].notna()
     earliest = runs["before"].mask(first, runs["created_date"])
     stamp = runs["system_modstamp"]
-    stamped = (stamp <= runs["seen"]) & ~(stamp < earliest) & stamp.notna()
+    # The answer to a 1.0 close still bears the stamp of the creation.
+    fresh = ~(stamp < earliest) & ~(stamp <= runs["created_date"])
+    stamped = (stamp <= runs["seen"]) & fresh
     began = runs["seen"].mask(stamped, stamp).mask(born, runs["created_date"])
     known = born | (stamped & ~runs["state"].isin(_STAMPED_AGAIN))
     return began, (began - earliest).mask(known, pd.Timedelta(0))

@@ -100,7 +100,7 @@ def test_a_state_that_may_have_been_missed_makes_the_one_before_inexact():
 
 def test_a_stamp_outside_of_the_two_looks_is_no_beginning():
     late_clock = intervals(look(1, "Open"), look(10, "Closed", stamp=500))
-    stale = intervals(look(1, "Open"), look(10, "Closed", stamp=0, before=8))
+    stale = intervals(look(-3, "Open"), look(10, "Closed", stamp=0, before=-1))
 
     assert late_clock["began"].tolist()[1] == at(10)
     assert stale["began"].tolist()[1] == at(10)
