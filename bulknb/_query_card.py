@@ -105,8 +105,9 @@ def _given(query: Query) -> list[str]:
         types = [f"{field.name} {field.type}" for field in list(schema)[:_COLUMNS]]
         more = len(schema) - len(types)
         notes.append("Columns: " + ", ".join([*types, *([f"{more} more"] if more else [])]))
-        lifetime = "" if query._durable else ", as long as this query lives"
         pages = len(query._pages)
         word = "page" if pages == 1 else "pages"
-        notes.append(f"{pages:,} {word} in {query.folder}{lifetime}")
+        kept = query._room is None
+        where = f"in {query.folder}" if kept else "held as long as this query lives"
+        notes.append(f"{pages:,} {word} {where}")
     return notes

@@ -35,6 +35,15 @@ LAYERS = [
         "__main__",
     )
 ]
+#: Methods that are short for a function above them, which takes what they are methods of.
+SHORTCUTS = {
+    ("Job.explain", "_explain"),
+    ("Jobs.board", "widgets"),
+    ("Jobs.plot", "plots"),
+    ("Jobs.report", "report"),
+    ("Load.report", "report"),
+    ("Org.board", "widgets"),
+}
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 UNITS = {*LEVEL, "sandbox"}
 
@@ -84,10 +93,8 @@ def allowed(importer: str, scope: str, target: str) -> bool:
         return True  # what loads when first touched
     if target == "widgets" and function == "_ipython_display_":
         return True  # Jupyter asks a Job or Load for its panel
-    if (scope, target) in (("Jobs.plot", "plots"), ("Org.board", "widgets")):
-        return True  # short for plots.processing_times(jobs.frame) and widgets.JobBoard(org)
-    if (scope, target) == ("Job.explain", "_explain"):
-        return True  # short for bulknb.explain(job)
+    if (scope, target) in SHORTCUTS:
+        return True
     if target == "sandbox":
         return importer == "cli"
     return LEVEL[target] <= LEVEL[importer]
