@@ -16,11 +16,15 @@ from jinja2 import Environment
 Tone = Literal["", "busy", "good", "warn", "bad"]
 Mark: TypeAlias = Literal["past", "now", "ahead", "end", "bad"]
 
+#: Classes: what the server says between dollars is no formula, which Jupyter would typeset.
+NO_MATH = "mathjax_ignore tex2jax_ignore"
+
 _JINJA = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_JINJA.globals["no_math"] = NO_MATH
 
 _CARD = _JINJA.from_string(
     """\
-<table class="bulknb-card" style="{{ table }}; {{ edge }}">
+<table class="bulknb-card {{ no_math }}" style="{{ table }}; {{ edge }}">
 <caption style="{{ caption }}; {{ edge }}">{{ title }}</caption>
 {% for name, value in rows %}
 <tr style="{{ row }}">
@@ -32,7 +36,7 @@ _CARD = _JINJA.from_string(
 
 _STRIP = _JINJA.from_string(
     """\
-<div class="bulknb-card" style="{{ box }}; {{ edge }}">
+<div class="bulknb-card {{ no_math }}" style="{{ box }}; {{ edge }}">
 <div style="{{ caption }}">{{ title }} <span style="{{ faint }}">{{ subtitle }}</span></div>
 {% if steps %}
 <ol style="{{ ol }}" aria-label="State">
@@ -74,7 +78,7 @@ background: {{ colours[part.colour] }}"></span>\
 
 _TABLE = _JINJA.from_string(
     """\
-<div style="overflow-x: auto"><table class="bulknb-card" style="{{ table }}">
+<div style="overflow-x: auto"><table class="bulknb-card {{ no_math }}" style="{{ table }}">
 <caption style="{{ caption }}">{{ title }}</caption>
 <tr style="{{ row }}">
 {% for name, right in columns %}
@@ -112,7 +116,7 @@ _TABLE_STYLES = _STYLES | {
 
 _WRAPPED = {
     "table": f"{_STYLES['table']}; margin-left: 6px; line-height: 1.4",
-    "cell": f"{_STYLES['cell']}; vertical-align: top; line-height: 1.4",
+    "cell": f"{_STYLES['cell']}; vertical-align: top; line-height: 1.4; min-width: 7em",
 }
 
 # Jupyter pads its widgets' lines and sets lists apart: each style here answers to one of these, so

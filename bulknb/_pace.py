@@ -25,7 +25,7 @@ _BASE_SECONDS = 600.0
 _PIECES = 6
 #: Before so many seconds were seen, and rows in so many pieces, any time left is a guess.
 _LEAST_SECONDS = 10.0
-_LEAST_PIECES = 3
+_LEAST_PIECES = 4
 #: Student's t of five degrees of freedom: four of five rests end within the spread.
 _T = 1.476
 #: However even the pace was, it need not stay so; and however uneven, it does not stop.

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from bulknb import Load
+from bulknb._jobs.confirm import production_name
 from bulknb._watch import Watch
+from bulknb.sandbox import Fault, ManualClock, Sandbox
 from bulknb.widgets import LoadPanel
 
 ROWS = 600
@@ -132,3 +134,98 @@ def test_a_cleared_output_ends_the_listening(load, panel):
     panel.box._view_count = 0
 
     assert load._background._listeners == []
+
+
+@pytest.fixture
+def locked(sandbox, org) -> Load:
+    """A load that has ended with two rows failed for a lock, and one for good."""
+    sandbox.faults.add(Fault("lock_rows", rows=2))
+    names = ["Ann", "Bob", "Cy", None]
+    return org.load(pd.DataFrame({"LastName": names}), "Contact", "insert").wait()
+
+
+@pytest.fixture
+def ended(locked) -> LoadPanel:
+    return LoadPanel(locked, watch=Watch(threaded=False))
+
+
+def sent(sandbox) -> list[str]:
+    return [method for method, _, _ in sandbox.requests if method != "GET"]
+
+
+def test_retry_sends_what_may_pass_as_it_is_once_it_is_confirmed(locked, ended, sandbox):
+    before = sent(sandbox)
+    ended.retry_button.click()
+    ended._watch.run_due()
+    assert ended.question.value == "Send 2 rows again?"
+    assert ended.confirm_button.description == "Retry 2 rows"
+    assert ended.keep_button.description == "Not now"
+    assert sent(sandbox) == before
+    ended.confirm_button.click()
+    ended.confirm_button.click()
+    ended._watch.run_due()
+    locked._again.wait()
+
+    assert locked.counts[["sent", "success", "failed"]].tolist() == [4, 3, 1]
+    assert sent(sandbox).count("PUT") == before.count("PUT") + 1
+    assert len(sandbox.records("Contact")) == 3
+    assert "4 of 4 rows, 100%" in ended.card.value
+    assert ended.again_card.value == ""
+    assert ended._frozen
+    assert not ended._offers
+
+
+def test_the_rows_that_are_sent_again_are_followed_in_the_same_panel(locked, ended):
+    seen = []
+    ended.again_card.observe(lambda change: seen.append(change["new"]), "value")
+    ended.retry_button.click()
+    ended._watch.run_due()
+    ended.confirm_button.click()
+    ended._watch.run_due()
+    locked._again.wait()
+
+    assert any("2 of 2 rows, 100%" in html for html in seen)
+    assert all("insert Contact" in html for html in seen[:-1])
+
+
+def test_without_a_confirmation_nothing_is_sent_again(ended, sandbox):
+    before = sent(sandbox)
+    ended.retry_button.click()
+    ended._watch.run_due()
+    ended.keep_button.click()
+    ended.confirm_button.click()
+    ended._watch.run_due()
+    assert sent(sandbox) == before
+    assert ended._offers
+
+
+def test_only_a_load_with_rows_that_may_pass_offers_to_retry(load, ended):
+    assert ended.retry_button.description == "Retry 2 rows"
+    assert ended.retry_button.layout.display is None
+    assert ended.abort_button.layout.display == "none"
+    panel = LoadPanel(load.start().wait(), watch=Watch(threaded=False))
+    assert panel.retry_button.disabled
+    assert panel.retry_button.layout.display == "none"
+
+
+def test_a_retry_that_is_refused_says_why_in_the_panel(locked, ended):
+    ended.retry_button.click()
+    ended._watch.run_due()
+    locked.retry().wait()  # by somebody else
+    ended.confirm_button.click()
+    ended._watch.run_due()
+    assert "nothing to retry" in ended.message.value
+    assert "nothing to retry" in repr(ended)
+
+
+def test_in_production_the_question_names_the_org():
+    with Sandbox(clock=ManualClock(), production=True) as sandbox:
+        org = sandbox.connect(in_process=True)
+        sandbox.faults.add(Fault("lock_rows", rows=1))
+        load = org.load(pd.DataFrame({"LastName": ["Ann"]}), "Contact", "insert").wait()
+        panel = LoadPanel(load, watch=Watch(threaded=False))
+        panel.retry_button.click()
+        panel._watch.run_due()
+        name = production_name(org._wire)
+    assert name
+    assert panel.question.value == f"Send 1 row again, to the production org {name}?"

@@ -13,6 +13,7 @@ from typing import Any
 import ipywidgets
 
 from .._card import Card
+from .._html import NO_MATH
 from .._watch import Watch
 from ..errors import BulkError
 from ._live import (
@@ -53,11 +54,13 @@ _NO_VERBS: Mapping[str, ipywidgets.Button] = {}
 
 @dataclass
 class Ask:
-    """An act that is confirmed, inline, before it is done: its button, its words, what it does."""
+    """An act that is confirmed, inline, before it is done: its button, what it does, its words."""
 
     button: ipywidgets.Button
     act: Callable[[], object]
     confirm: str
+    keep: str = "Keep running"
+    style: str = "danger"
     question: str = ""
 
 
@@ -99,7 +102,7 @@ class LivePanel(ABC):
         self.abort_button = button("Abort", f"Abort {of}; asks once more", "abort")
         self.message = _words(flex="1 1 20em", margin="3px 0 0 8px")
         self.question = _words(margin="3px 8px 0 2px")
-        self.confirm_button = button(f"Abort {noun}", "Do it now", "confirm", style="danger")
+        self.confirm_button = button(f"Abort {noun}", "Do it now", "confirm")
         self.keep_button = button("Keep running", "Leave it as it is (Esc)", "keep")
         self._abort = Ask(self.abort_button, abort, f"Abort {noun}")
         gone = _words(_GONE, margin="0 0 0 10px")
@@ -198,6 +201,8 @@ class LivePanel(ABC):
         if asking:
             self.question.value = asking.question
             self.confirm_button.description = asking.confirm
+            self.confirm_button.button_style = asking.style
+            self.keep_button.description = asking.keep
         self.verbs.layout.display = "none" if asking else None
         self.confirmation.layout.display = None if asking else "none"
         self.aid.names = {f"bulknb-{kind}": self._name(kind) for kind in self._buttons}
@@ -310,10 +315,10 @@ class LivePanel(ABC):
         self._follow()  # to be told of what the act has changed
 
 
-def button(text: str, tooltip: str, kind: str, *, style: str = "") -> ipywidgets.Button:
+def button(text: str, tooltip: str, kind: str) -> ipywidgets.Button:
     """Return a button as wide as its text; `kind` is the verb that it stands for."""
     layout = {"width": "auto", "min_width": "5em"}
-    made = ipywidgets.Button(description=text, tooltip=tooltip, button_style=style, layout=layout)
+    made = ipywidgets.Button(description=text, tooltip=tooltip, layout=layout)
     made.add_class(f"bulknb-{kind}")
     return made
 
@@ -326,7 +331,8 @@ def stays(written: int) -> str:
 
 def _words(text: str = "", **layout: str) -> ipywidgets.Label:
     words = ipywidgets.Label(text, layout=layout)
-    words.add_class("bulknb-words")
+    for name in ("bulknb-words", *NO_MATH.split()):
+        words.add_class(name)
     return words
 
 

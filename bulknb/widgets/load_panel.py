@@ -46,7 +46,7 @@ class LoadPanel(LivePanel):
         self._seen_at = self._clock.time()
         self._shown = self._card_of(load)
         self.retry_button = button("Retry", "Send rows again; asks once more", "retry")
-        self._retry = Ask(self.retry_button, self._send_again, "")
+        self._retry = Ask(self.retry_button, self._send_again, "", "Not now", "primary")
         self.again_card = ipywidgets.HTML()
         super().__init__(
             "load",
