@@ -67,6 +67,7 @@ _UNIFORM = frozenset({"string", "integer", "boolean", "floating", "date", "empty
 _DAY_MS = 86_400_000
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # the years 1 and 9999, in days since 1970
 _ISO = np.dtype([("day", "S10"), ("time", "S10"), ("ms", "S4")])
+_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _PER_MS = {"s": 1000, "ms": 1, "us": -1000, "ns": -1_000_000}
 
 
@@ -377,11 +378,15 @@ def _with_texts(
 
 def _days(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the days of midnights, each in the zone that it is written in."""
-    local = column.to_pandas()
-    if local.dt.tz is not None:
-        local = local.dt.tz_localize(None)
-    _refuse_any(local.notna() & (local != local.dt.normalize()), _TIME_OF_DAY)
-    return pa.chunked_array([pa.array(local, from_pandas=True).cast(pa.date32())])
+    if column.type.tz is not None:
+        local = column.to_pandas().dt.tz_localize(None)
+        column = pa.chunked_array([pa.array(local, from_pandas=True)])
+    lost = column.is_null().to_numpy()
+    moments = column.cast(pa.int64()).fill_null(0).to_numpy()
+    in_day = _PER_DAY[column.type.unit]
+    days = moments // in_day
+    _refuse_any(days * in_day != moments, _TIME_OF_DAY)
+    return pa.chunked_array([pa.array(days.astype("datetime64[D]"), pa.date32(), mask=lost)])
 
 
 def _iso(column: pa.ChunkedArray) -> pa.ChunkedArray:

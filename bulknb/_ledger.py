@@ -55,9 +55,11 @@ CREATE TABLE load (
 );
 CREATE TABLE part (
     load TEXT NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
-    state TEXT NOT NULL, sha256 TEXT NOT NULL, names TEXT NOT NULL, marks BLOB NOT NULL,
-    job TEXT, batch TEXT,
+    state TEXT NOT NULL, sha256 TEXT NOT NULL, names TEXT NOT NULL, job TEXT, batch TEXT,
     PRIMARY KEY (load, number)
+);
+CREATE TABLE mark (
+    load TEXT NOT NULL, number INTEGER NOT NULL, marks BLOB NOT NULL, PRIMARY KEY (load, number)
 );
 CREATE TABLE made (job TEXT PRIMARY KEY, load TEXT NOT NULL);
 """
@@ -97,9 +99,9 @@ class PartRecord:
     state: str
     sha256: str
     names: str
-    marks: bytes
     job: str | None
     batch: str | None
+    marks: bytes
 
 
 class Ledger:
@@ -183,7 +185,11 @@ class Ledger:
 
     def parts(self, record: LoadRecord) -> list[PartRecord]:
         """Return the parts of a load, in their order."""
-        found = self._read("SELECT * FROM part WHERE load = ? ORDER BY number", record.id)
+        found = self._read(
+            "SELECT part.*, ifnull(marks, x'') FROM part LEFT JOIN mark USING (load, number)"
+            " WHERE load = ? ORDER BY number",
+            record.id,
+        )
         return [PartRecord(*row[1:]) for row in found]
 
     def made(self, record: LoadRecord) -> list[str]:
@@ -288,12 +294,17 @@ class Journal:
 
     def write(self, part: PartRecord) -> None:
         """Note how far a part is, before the request that takes it further."""
+        *facts, marks = astuple(part)
 
         def work(db: sqlite3.Connection) -> None:
             self._hold(db)
             db.execute(
-                "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (self.record.id, *astuple(part)),
+                "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (self.record.id, *facts),
+            )
+            # They stay as they are, and are most of what there is to write.
+            db.execute(
+                "INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", (self.record.id, part.number, marks)
             )
             if part.job:
                 db.execute("INSERT OR REPLACE INTO made VALUES (?, ?)", (part.job, self.record.id))
@@ -316,12 +327,13 @@ class Journal:
             self.ledger._write(self._hold)
 
     def end(self) -> None:
-        """Note that nothing is left to resume."""
+        """Note that nothing is left to resume; what only that would need is let go."""
 
         def work(db: sqlite3.Connection) -> None:
             self._hold(db)
             now = self._clock.time()
             db.execute("UPDATE load SET ended = ? WHERE id = ?", (now, self.record.id))
+            db.execute("DELETE FROM mark WHERE load = ?", (self.record.id,))
 
         self.ledger._write(work)
 

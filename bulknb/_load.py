@@ -462,9 +462,8 @@ class Load:
 
     def _account(self) -> pd.DataFrame:
         """Return the source frame with an outcome for each of its rows."""
-        outcomes = self._work.accounted()
-        rows, index = self._work.rows, pd.RangeIndex(len(outcomes))
-        return joined(pd.DataFrame(index=index) if rows is None else rows.frame, outcomes)
+        rows = self._work.rows
+        return joined(self._work.accounted(), None if rows is None else rows.frame)
 
     def _conclude(self, frame: pd.DataFrame) -> None:
         unreached = frame["unknown_reason"] == UNREACHABLE

@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._typed import to_frame
 from .errors import ReconcileError
 
 __all__ = [
@@ -32,12 +31,14 @@ _UNKNOWN = OUTCOMES.index("unknown")
 Codes = npt.NDArray[np.int8]
 
 # Rows are many, and say the same few things.
-_FEW = pa.dictionary(pa.int8(), pa.string())
-_MANY = pa.dictionary(pa.int32(), pa.string())
+_TEXT = pa.large_string()  # as frames have it
+_FEW = pa.dictionary(pa.int8(), _TEXT)
+_MANY = pa.dictionary(pa.int32(), _TEXT)
+_DTYPES = {_TEXT: pd.StringDtype("pyarrow"), pa.bool_(): pd.BooleanDtype()}
 _SCHEMA = pa.schema(
     {
         "outcome": _FEW,
-        "sf__Id": pa.string(),
+        "sf__Id": _TEXT,
         "sf__Created": pa.bool_(),
         "sf__Error": _MANY,
         "job_id": _FEW,
@@ -63,7 +64,7 @@ def constant(rows: int, outcome: str, *, error: str = "", job_id: str | None = N
     """Return one outcome for so many rows."""
     return outcomes(
         np.full(rows, OUTCOMES.index(outcome), np.int8),
-        ids=pa.nulls(rows, pa.string()),
+        ids=pa.nulls(rows, _TEXT),
         created=pa.nulls(rows, pa.bool_()),
         errors=_repeated(error or None, rows).cast(_MANY),
         job_id=job_id,
@@ -72,7 +73,7 @@ def constant(rows: int, outcome: str, *, error: str = "", job_id: str | None = N
 
 def told(codes: Codes) -> pa.DictionaryArray:
     """Return outcomes by their names."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(OUTCOMES))
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(OUTCOMES, _TEXT))
 
 
 def codes_of(told: pa.ChunkedArray) -> Codes:
@@ -85,19 +86,21 @@ def with_reasons(outcomes: pa.Table, reason: str) -> pa.Table:
     """Add the column ``unknown_reason``: one reason for the rows of unknown fate."""
     known = codes_of(outcomes["outcome"]) != _UNKNOWN
     reasons = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(len(known), np.int8), mask=known), pa.array([reason])
+        pa.array(np.zeros(len(known), np.int8), mask=known), pa.array([reason], _TEXT)
     )
     return outcomes.append_column("unknown_reason", reasons)
 
 
-def joined(source: pd.DataFrame, outcomes: pa.Table) -> pd.DataFrame:
-    """Return the source frame with the columns of outcomes, on its own index.
+def joined(outcomes: pa.Table, source: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the source frame, if there is one, with the columns of outcomes, on its own index.
 
     Raises
     ------
     ReconcileError
         There is not exactly one outcome for each row.
     """
+    if source is None:
+        source = pd.DataFrame(index=pd.RangeIndex(len(outcomes)))
     if len(outcomes) != len(source):
         raise ReconcileError(f"{len(source):,} rows came in, {len(outcomes):,} are accounted for")
     error = outcomes["sf__Error"].unify_dictionaries().combine_chunks()
@@ -115,15 +118,21 @@ def joined(source: pd.DataFrame, outcomes: pa.Table) -> pd.DataFrame:
         "ambiguous": outcomes["ambiguous"],
         "unknown_reason": outcomes["unknown_reason"],
     }
+    del outcomes, error, parts, texts, message  # each column goes when the frame has it
     frame = source.copy(deep=False)
-    for name, column in columns.items():
-        coded = pa.types.is_dictionary(column.type)
-        plain = column.cast(pa.string()) if coded else column
-        values = to_frame(pa.table({name: plain}))[name].array
+    for name in list(columns):
+        values = _values(columns.pop(name))
         if name == "Id" and name in source:
             values = pd.Series(values).fillna(pd.Series(source["Id"].array)).array
         frame[name] = values
     return frame
+
+
+def _values(column: pa.ChunkedArray) -> Any:
+    """Return a column as a frame has it."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(_TEXT)
+    return column.to_pandas(types_mapper=_DTYPES.get).array
 
 
 def _coded(places: pa.DictionaryArray, texts: pa.Array) -> pa.DictionaryArray:
@@ -134,4 +143,4 @@ def _repeated(text: str | None, rows: int) -> pa.DictionaryArray:
     if text is None:
         return pa.nulls(rows, _FEW)
     places = pa.array(np.zeros(rows, np.int8))
-    return pa.DictionaryArray.from_arrays(places, pa.array([text], pa.string()))
+    return pa.DictionaryArray.from_arrays(places, pa.array([text], _TEXT))

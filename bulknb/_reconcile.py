@@ -58,11 +58,11 @@ def _results(job: IngestJob, names: list[str], *, by_mark: bool) -> pa.Table:
     columns = ["sf__Id", "sf__Created", "sf__Error", *dict.fromkeys(names)]
 
     def kept(rows: pa.Table) -> pa.Table:
-        ids = rows["sf__Id"]
+        ids = rows["sf__Id"].cast(pa.large_string())
         facts = {
             "sf__Id": pc.if_else(pc.equal(ids, ""), None, ids),
             "sf__Created": pc.equal(rows["sf__Created"], "true"),
-            "sf__Error": rows["sf__Error"],
+            "sf__Error": rows["sf__Error"].cast(pa.large_string()),
         }
         signs = {"mark": mark(rows, names)} if by_mark else {name: rows[name] for name in names}
         return pa.table(facts | signs)
@@ -113,7 +113,7 @@ def _outcomes(results: pa.Table, places: _Numbers, ambiguous: _Flags, job_id: st
     # One more of each, so that -1 finds it.
     codes = np.append(codes_of(results["outcome"]), np.int8(_UNKNOWN))
     said = pc.fill_null(results["sf__Error"], "").combine_chunks().dictionary_encode()
-    texts = pa.concat_arrays([said.dictionary, pa.array([_NO_RESULT])])
+    texts = pa.concat_arrays([said.dictionary, pa.array([_NO_RESULT], pa.large_string())])
     errors = np.append(said.indices.to_numpy(), len(said.dictionary))[places].astype(np.int32)
     at = pa.array(places, mask=lost)
     return outcomes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import math
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from ._source import Source
 from ._wire import Wire
 from .errors import InputError
 
-__all__ = ["Api", "Mode", "Order", "Rows", "digest", "in_source_order"]
+__all__ = ["Api", "Mode", "Order", "Rows", "digest", "give_back", "in_source_order"]
 
 Api = Literal["1.0", "2.0"]
 Mode = Literal["parallel", "serial"]
@@ -136,6 +138,13 @@ def in_source_order(outcomes: pa.Table, places: bytes | None) -> pa.Table:
     if places is None:
         return outcomes
     return outcomes.take(pa.array(np.argsort(np.frombuffer(places, np.uint32))))
+
+
+def give_back() -> None:
+    """Give memory back that Arrow and the C library keep for what may come: tens of MB each."""
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(AttributeError, TypeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def digest(data: bytes) -> str:

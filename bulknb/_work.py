@@ -18,7 +18,7 @@ import pyarrow as pa
 from ._jobs import Job, poll_seconds
 from ._ledger import Journal, Ledger
 from ._outcomes import constant, with_reasons
-from ._rows import Order, Rows, in_source_order
+from ._rows import Order, Rows, give_back, in_source_order
 from ._sending import SENDERS, Part, Sender
 from ._sending.part import ALLOCATION_EXCEEDED, TAKEN_OVER, UNREACHABLE
 from ._wire import Wire
@@ -152,6 +152,7 @@ class Work:
     def run(self) -> None:
         """Do all of it."""
         self._tell("sending")
+        give_back()  # what the check of the rows took
         for step in (self.recover, self.send_all, self.seal, self.follow, self.collect):
             self._attempt(step)
         self.error = self.error or self._failed_job() or self._open_end()
@@ -195,6 +196,7 @@ class Work:
         for part in self.parts:
             if part.awaits_results:
                 self._attempt(functools.partial(self._sending.collect, part, self.rows))
+                give_back()
 
     def accounted(self) -> pa.Table:
         """Return the outcome of each row, in the order of the source, and ``unknown_reason``.
@@ -210,6 +212,9 @@ class Work:
             return with_reasons(unknown, TAKEN_OVER)
         rest = with_reasons(constant(known - at, "not_sent"), UNREACHABLE)
         outcomes = pa.concat_tables([*(part.accounted() for part in self.parts), rest])
+        for part in self.parts:
+            part.let_go()
+        give_back()
         return in_source_order(outcomes, self.journal.record.places if self.journal else None)
 
     def batch_numbers(self, rows: int) -> npt.NDArray[np.int64]:
@@ -274,6 +279,7 @@ class Work:
         for part in [part for part in self.parts if not part.committed]:
             yield part, rows.data(part.start, part.stop)
         for chunk in rows.chunks(max((part.stop for part in self.parts), default=0)):
+            give_back()
             part = Part.of(len(self.parts), chunk, rows, marked=self._sending.by_content)
             self.parts.append(part)
             yield part, chunk.data

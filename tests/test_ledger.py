@@ -27,7 +27,7 @@ def begun(ledger: Ledger, clock=time):
 
 
 def part(number: int = 0, state: str = "planned", job: str | None = None) -> PartRecord:
-    return PartRecord(number, 0, 3, state, "00", "[]", b"", job, None)
+    return PartRecord(number, 0, 3, state, "00", "[]", job, None, b"marks")
 
 
 def test_what_is_written_down_is_there_for_the_next_process(ledger):

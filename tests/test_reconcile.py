@@ -24,7 +24,13 @@ def texts(**columns: list[str | None]) -> pa.Table:
 def answered(rows: pa.Table, outcomes: list[str]) -> pa.Table:
     """What a server says of the rows: the Id of a row is its place."""
     places = [str(place) for place in range(len(rows))]
-    facts = texts(sf__Id=places, sf__Error=[""] * len(rows))
+    empty = [""] * len(rows)
+    facts = pa.table(
+        {
+            name: pa.array(column, pa.large_string())
+            for name, column in (("sf__Id", places), ("sf__Error", empty))
+        }
+    )
     facts = facts.append_column("sf__Created", pa.array([True] * len(rows)))
     facts = facts.append_column("outcome", told([OUTCOMES.index(each) for each in outcomes]))
     for name in rows.column_names:
@@ -160,10 +166,10 @@ if key is None:
     sent = sent.set_column(9, "Key", sent["F1"])
 order = np.random.default_rng(7).permutation(rows)
 results = sent.take(pa.array(order))
-for name, value in {"sf__Created": True, "sf__Error": ""}.items():
-    results = results.append_column(name, pa.array([value] * rows))
+results = results.append_column("sf__Created", pa.array([True] * rows))
+results = results.append_column("sf__Error", pa.array([""] * rows, pa.large_string()))
 results = results.append_column("outcome", told(np.zeros(rows, np.int8)))
-results = results.append_column("sf__Id", pa.array(order).cast(pa.string()))
+results = results.append_column("sf__Id", pa.array(order).cast(pa.large_string()))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.process_time()
 names = sorted(sent.column_names, key=lambda name: name != key)
@@ -173,7 +179,7 @@ found = matched_by_mark(marks, results, "750")
 seconds = time.process_time() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 lost = np.count_nonzero(codes_of(found["outcome"]))
-right = found["sf__Id"].equals(pa.chunked_array([pa.array(numbers).cast(pa.string())]))
+right = found["sf__Id"].equals(pa.chunked_array([pa.array(numbers).cast(pa.large_string())]))
 print(seconds, (peak - before) / 1024, lost, right)
 """
 

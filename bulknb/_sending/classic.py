@@ -256,11 +256,11 @@ def _results_of(job: ClassicJob, batch: BatchInfo) -> pa.Table:
 def _outcomes(found: pa.Table, job_id: str) -> pa.Table:
     """Return the results of a batch in the form of those of a 2.0 job."""
     success = pc.equal(found["Success"], "true").to_numpy()
-    ids = found["Id"]
+    ids, errors = (found[name].cast(pa.large_string()) for name in ("Id", "Error"))
     return outcomes(
         np.where(success, OUTCOMES.index("success"), OUTCOMES.index("failed")).astype(np.int8),
         ids=pc.if_else(pc.equal(ids, ""), None, ids),
         created=pc.equal(found["Created"], "true"),
-        errors=found["Error"].dictionary_encode(),
+        errors=errors.dictionary_encode(),
         job_id=job_id,
     )

@@ -116,9 +116,9 @@ class Part:
             self.state,
             self.sha256,
             json.dumps(self.names),
-            self.marks.tobytes(),
             self.job.id if self.job else None,
             self.batch,
+            self.marks.tobytes(),
         )
 
     def __len__(self) -> int:
@@ -146,6 +146,10 @@ class Part:
     def give_up(self, reason: str) -> None:
         """End without results."""
         self.ended, self.given_up, self.reason = True, True, reason
+
+    def let_go(self) -> None:
+        """Forget the outcomes, which are elsewhere by now, and what they were found by."""
+        self.outcomes, self.marks = None, self.marks[:0]
 
     def accounted(self) -> pa.Table:
         """Return the outcome of each row, and ``unknown_reason``."""
