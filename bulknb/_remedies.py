@@ -12,7 +12,7 @@ __all__ = ["by_reason", "is_transient", "remedy"]
 
 #: Code -> what to do; the row itself is not at fault.
 _TRANSIENT = {
-    "UNABLE_TO_LOCK_ROW": "load.locks() names the parents; then retry(keep_together=...)",
+    "UNABLE_TO_LOCK_ROW": "See load.locks(), then retry in the order of the parent: order_by=...",
     "API_CURRENTLY_DISABLED": "Retry later",
     "QUERY_TIMEOUT": "Retry with smaller chunks",
     "REQUEST_LIMIT_EXCEEDED": "Retry when the day's API calls are renewed",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,21 @@ RATES = {
 _NAMES = {"apex": "Apex", "api": "API time", "rest": "Waiting and reading", "failed": "Failures"}
 #: Jobs that each side of a step has at least: fewer are no level.
 _FEWEST = 5
+#: Jobs of a stretch that may tell a step on its own.
+_SHORTEST = 24
 #: How often chance alone may pass for a step, in one part of one kind of job.
 _CHANCE = 0.01
+#: From this ratio of their rows on, jobs before and after a step are not alike.
+_OTHER_SIZE = 2.0
+_STEP_NUMBERS = (
+    "before",
+    "after",
+    "ratio",
+    "jobs_before",
+    "jobs_after",
+    "rows_before",
+    "rows_after",
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -50,6 +64,8 @@ class Step:
         failed rows.
     jobs_before, jobs_after : int
         How many jobs these are.
+    rows_before, rows_after : float
+        Medians of their rows: a row costs more in a small job.
     """
 
     object: str
@@ -60,6 +76,8 @@ class Step:
     after: float
     jobs_before: int
     jobs_after: int
+    rows_before: float
+    rows_after: float
 
     @property
     def ratio(self) -> float:
@@ -70,17 +88,20 @@ class Step:
     def sentence(self) -> str:
         """The step in words."""
         times = f"{number(self.ratio)} times; " if math.isfinite(self.ratio) else ""
+        smaller, larger = sorted((self.rows_before, self.rows_after))
+        sizes = f" Jobs went from {self.rows_before:,.0f} to {self.rows_after:,.0f} rows, too."
         return (
             f"{_NAMES[self.part]} of {self.operation} {self.object} went from "
             f"{pace(self.part, self.before, self.after)} on {day(self.at)} "
             f"({times}medians of {self.jobs_before:,} jobs before and {self.jobs_after:,} after)."
+            f"{sizes if larger >= _OTHER_SIZE * smaller else ''}"
         )
 
     @property
     def finding(self) -> Finding:
         """The step with its numbers."""
-        names = ("before", "after", "ratio", "jobs_before", "jobs_after")
-        return Finding("step", self.sentence, {name: float(getattr(self, name)) for name in names})
+        numbers = {name: float(getattr(self, name)) for name in _STEP_NUMBERS}
+        return Finding("step", self.sentence, numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,25 +211,29 @@ def steps(history: JobInfos, *, least: float = 1.2) -> list[Step]:
     least : float
         The smallest ratio of the two medians that is worth telling, either way.
     """
-    found: list[Step] = []
-    for (name, operation), jobs in rates(history).groupby(["object", "operation"], sort=False):
-        for part, column in RATES.items():
-            known = jobs.dropna(subset=[column])
-            values = known[column].to_numpy(np.float64)
-            for at, before, after in _levels(values, least):
-                found.append(
-                    Step(
-                        object=str(name),
-                        operation=str(operation),
-                        part=part,
-                        at=known["created_date"].iloc[at],
-                        before=float(np.median(before)),
-                        after=float(np.median(after)),
-                        jobs_before=len(before),
-                        jobs_after=len(after),
-                    )
-                )
+    kinds = rates(history).groupby(["object", "operation"], sort=False)
+    found = [step for _, jobs in kinds for part in RATES for step in _steps_of(jobs, part, least)]
     return sorted(found, key=lambda step: step.at)
+
+
+def _steps_of(jobs: pd.DataFrame, part: str, least: float) -> Iterator[Step]:
+    """Yield the steps in one part of one kind of job."""
+    known = jobs.dropna(subset=[RATES[part]])
+    values, rows = (known[column].to_numpy(np.float64) for column in (RATES[part], "rows"))
+    for before, after in _levels(values, least):
+        first = known.iloc[after.start]
+        yield Step(
+            object=first["object"],
+            operation=first["operation"],
+            part=part,
+            at=first["created_date"],
+            before=float(np.median(values[before])),
+            after=float(np.median(values[after])),
+            jobs_before=len(values[before]),
+            jobs_after=len(values[after]),
+            rows_before=float(np.median(rows[before])),
+            rows_after=float(np.median(rows[after])),
+        )
 
 
 def weight(step: Step) -> float:
@@ -216,16 +241,16 @@ def weight(step: Step) -> float:
     return 0.0 if step.part == "failed" else abs(step.after - step.before)
 
 
-def _levels(values: Values, least: float) -> Iterator[tuple[int, Values, Values]]:
-    """Yield the places of steps, each with the values on both sides, up to the next step."""
+def _levels(values: Values, least: float) -> Iterator[tuple[slice, slice]]:
+    """Yield where the levels on both sides of each step are."""
     cuts: list[int] = []
-    for at in _cuts(values):
+    for at, stop in pairwise([*_cuts(values), len(values)]):
         start = cuts[-1] if cuts else 0
-        if _differ(values[start:at], values[at:], least):
+        if _differ(values[start:at], values[at:stop], least):
             cuts.append(at)
     bounds = [0, *cuts, len(values)]
-    for i, at in enumerate(cuts, start=1):
-        yield at, values[bounds[i - 1] : at], values[at : bounds[i + 1]]
+    for start, at, stop in zip(bounds, bounds[1:], bounds[2:], strict=False):
+        yield slice(start, at), slice(at, stop)
 
 
 def _differ(before: Values, after: Values, least: float) -> bool:
@@ -243,17 +268,40 @@ def _cuts(values: Values) -> list[int]:
 
 def _cut(values: Values) -> int | None:
     """Return the place that parts the values best, if chance would not do as well."""
-    count = len(values)
-    ranks = pd.Series(values).rank().to_numpy()
-    if count < 2 * _FEWEST or not (spread := ranks.std(ddof=1)):
+    chance, at = _best(values)
+    if chance <= _CHANCE:
+        return _sharpened(values, at)
+    # What comes and goes again parts a stretch of the values, but hardly all of them.
+    windows = _windows(len(values))
+    tried = [(*_best(values[window]), window) for window in windows]
+    chance, at, window = min(tried, key=itemgetter(0), default=(1.0, 0, slice(0)))
+    if not windows or chance > _CHANCE / len(windows):
         return None
+    return int(window.start) + _sharpened(values[window], at)
+
+
+def _windows(count: int) -> list[slice]:
+    """Return stretches of a half, a quarter and so on, each of which overlaps the next by half."""
+    found, size = [], count // 2
+    while size >= _SHORTEST:
+        found += [slice(at, at + size) for at in range(0, count - size + 1, size // 2)]
+        size //= 2
+    return found
+
+
+def _best(values: Values) -> tuple[float, int]:
+    """Return the place that parts the values best, after how often chance does as well."""
+    count = len(values)
+    _, kind, alike = np.unique(values, return_inverse=True, return_counts=True)
+    if count < 2 * _FEWEST or len(alike) == 1:
+        return 1.0, 0
+    ranks = (np.cumsum(alike) - (alike - 1) / 2)[kind]
+    spread = ranks.std(ddof=1)
     places = np.arange(_FEWEST, count - _FEWEST + 1)
     excess = np.cumsum(ranks)[places - 1] - places * (count + 1) / 2
     height = np.abs(excess) / (spread * np.sqrt(places * (count - places) / count))
     best = int(height.argmax())
-    return (
-        _sharpened(values, int(places[best])) if _chance(height[best], count) <= _CHANCE else None
-    )
+    return _chance(float(height[best]), count), int(places[best])
 
 
 def _sharpened(values: Values, at: int) -> int:
@@ -266,7 +314,7 @@ def _sharpened(values: Values, at: int) -> int:
     return int(np.cumsum(sides)[_FEWEST - 1 : len(values) - _FEWEST].argmax()) + _FEWEST
 
 
-def _chance(height: Any, count: int) -> float:
+def _chance(height: float, count: int) -> float:
     """Return how often the best of all places is as high by chance alone.
 
     Source: Miller and Siegmund, "Maximally Selected Chi Square Statistics", Biometrics 38 (1982);

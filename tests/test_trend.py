@@ -114,6 +114,20 @@ def test_a_step_has_its_medians_its_jobs_and_a_sentence():
     )
 
 
+def test_a_step_between_jobs_of_other_sizes_says_so():
+    large = jobs(np.full(20, 2_000.0), rows=2_000)
+    small = jobs(np.full(20, 3_000.0), rows=100)
+    later = [
+        job | {"id": f"751{n}", "createdDate": f"2026-06-{1 + n:02}T06:00:00Z"}
+        for n, job in enumerate(small)
+    ]
+
+    [step] = steps([*large, *later])
+
+    assert (step.rows_before, step.rows_after) == (2_000, 100)
+    assert step.sentence.endswith(" Jobs went from 2,000 to 100 rows, too.")
+
+
 def test_apex_where_there_was_none_is_a_step_without_a_ratio_in_words():
     apex = np.zeros(40)
     apex[20:] = 1_500
@@ -124,13 +138,14 @@ def test_apex_where_there_was_none_is_a_step_without_a_ratio_in_words():
     assert "from 0 to 1.5 ms a row on 2026-05-06 06:00 UTC (medians" in step.sentence
 
 
-def test_what_comes_and_goes_again_is_two_steps():
-    apex = noise(1, 90) + np.repeat([0.0, 6_000.0, 0.0], [40, 30, 20])
+@pytest.mark.parametrize("lengths", [(40, 30, 20), (40, 25, 40)])
+def test_what_comes_and_goes_again_is_two_steps(lengths):
+    apex = noise(1, sum(lengths)) + np.repeat([0.0, 6_000.0, 0.0], lengths)
 
     found = [step for step in steps(history(apex)) if step.part == "apex"]
 
     assert [step.after > step.before for step in found] == [True, False]
-    assert [step.jobs_after for step in found] == [30, 20]
+    assert [step.jobs_after for step in found] == list(lengths[1:])
 
 
 def test_a_change_too_small_to_tell_is_not_told():
