@@ -159,7 +159,7 @@ def test_long_and_broken_names_take_one_short_line(ax):
     assert len(label) < 60
 
 
-@pytest.mark.parametrize(("jobs", "labels"), [(1, 1), (20, 20), (60, 60), (61, 31), (500, 56)])
+@pytest.mark.parametrize(("jobs", "labels"), [(1, 1), (20, 20), (60, 60), (61, 11), (500, 12)])
 def test_labels_thin_out_before_they_touch(jobs, labels):
     figure = plots.processing_times_figure(bulknb.jobs_frame(map(job, range(jobs))))
     (ax,) = figure.axes

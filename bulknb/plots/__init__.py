@@ -7,6 +7,7 @@ any thread.
 
 from ._batches import batches
 from ._outcomes import outcomes
+from ._overview import overview
 from ._processing_times import processing_times, processing_times_figure
 from ._throughput import throughput
 from ._timeline import timeline
@@ -14,6 +15,7 @@ from ._timeline import timeline
 __all__ = [
     "batches",
     "outcomes",
+    "overview",
     "processing_times",
     "processing_times_figure",
     "throughput",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 
-from ._style import PENDING_HATCH, FloatArray, ink
+from ._style import MAX_VECTORS, PENDING_HATCH, FloatArray, ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MAX_VECTORS = 1_000  # more bars than this would make an SVG of megabytes
 _MAX_HATCHED = 200  # bars so thin show no pattern, and each takes long to draw
 
 
@@ -32,16 +32,19 @@ def add_bars(
     ax: Axes, corners: FloatArray, *, properties: Mapping[str, Any] | None = None, **look: Any
 ) -> None:
     """Draw `boxes` as one artist that looks so; the caller's `properties` have the last word."""
-    plain = {"linewidths": 0, "rasterized": len(corners) > _MAX_VECTORS}
-    bars = PolyCollection(list(corners), **(plain | look))
+    plain = {"linewidths": 0, "rasterized": len(corners) > MAX_VECTORS}
+    as_array: Any = corners  # which is taken fast, but not said to be
+    bars = PolyCollection(as_array, **(plain | look))
     bars.set(**(properties or {}))
     ax.add_collection(bars)
 
 
-def add_pending(ax: Axes, corners: FloatArray, label: str, *, color: str | None = None) -> None:
+def add_pending(ax: Axes, corners: FloatArray, label: str) -> None:
     """Draw boxes of what is not done: hatched, or faint where they are too many for a pattern."""
     if len(corners) > _MAX_HATCHED:
-        add_bars(ax, corners, label=label, facecolors=color or ink(ax), alpha=0.4)
+        add_bars(ax, corners, label=label, facecolors=ink(ax), alpha=0.4)
     elif len(corners):
-        frame: dict[str, Any] = {"facecolors": "none", "edgecolors": color or ink(ax)}
+        # Half of what is beneath, so that the pattern stands out from it.
+        *background, opacity = to_rgba(ax.get_facecolor())
+        frame: dict[str, Any] = {"facecolors": (*background, opacity / 2), "edgecolors": ink(ax)}
         add_bars(ax, corners, label=label, hatch=PENDING_HATCH, linewidths=1, **frame)

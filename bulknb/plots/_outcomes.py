@@ -104,8 +104,12 @@ def outcomes(
     counts stand beside the bars in words, also on a logarithmic axis. However few rows have an
     outcome, it is a visible part of its bar.
     """
-    bars = _of_load(frame, by) if "outcome" in frame else _of_jobs(frame, by)
-    return _draw(bars, current_axes(ax), kwargs)
+    loaded = "outcome" in frame
+    bars = _of_load(frame, by) if loaded else _of_jobs(frame, by)
+    ax = current_axes(ax)
+    if frame.empty:
+        return draw_nothing(ax, "No rows" if loaded else "No jobs")
+    return _draw(bars, ax, kwargs)
 
 
 def _of_jobs(history: pd.DataFrame, by: str | Sequence[str] | None) -> _Bars:
@@ -167,8 +171,6 @@ def _in_words(counts: pd.DataFrame) -> list[str]:
 
 
 def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
-    if not bars.labels:
-        return draw_nothing(ax, "No rows" if bars.counts.empty else "No jobs")
     longest = float(bars.counts.sum(axis="columns").max()) or 1.0
     roomy = len(bars.labels) <= label_room(ax)
     thickness = 0.8 if roomy else 1.0  # thin bars with gaps would shimmer

@@ -23,6 +23,8 @@ SKY, GREEN, VERMILION, PURPLE, GREY = "#56B4E9", "#009E73", "#D55E00", "#CC79A7"
 
 FONT_SIZE = 8  # points
 MAX_LABELS = 60  # each costs some 2.5 ms to draw, a bar next to nothing
+_THINNED = 12  # labels, where not all have room
+MAX_VECTORS = 1_000  # more shapes than this would make an SVG of megabytes: they become pixels
 PENDING_HATCH = "/////"
 _MAX_NAME = 40  # characters
 _MIN_SLOTS = 4  # a single bar shall not fill the Axes
@@ -123,10 +125,17 @@ def clip(value: Any) -> str:
 
 def job_labels(history: pd.DataFrame) -> list[str]:
     """Return object, operation and the end of the id of each job."""
+    names = [_clipped(history[column]) for column in ("object", "operation")]
     return [
-        " ".join([clip(name) for name in names if pd.notna(name)] + [short(id_)])
-        for *names, id_ in zip(history["object"], history["operation"], history["id"], strict=True)
+        " ".join(filter(None, job)) for job in zip(*names, map(short, history["id"]), strict=True)
     ]
+
+
+def _clipped(column: pd.Series[Any]) -> list[str]:
+    """Return `clip` of each, and nothing of what is missing; asked once for all that are alike."""
+    codes, names = pd.factorize(column)
+    texts = [*map(clip, names), ""]
+    return [texts[code] for code in codes]
 
 
 def group_name(group: object) -> str:
@@ -165,7 +174,9 @@ def label_rows(
     """
     at = np.arange(len(labels), dtype=float) if at is None else at
     rows = len(labels) if rows is None else rows
-    apart = rows / label_room(ax)
+    room = label_room(ax)
+    # Where most go without a label, more of them would cost time and say little.
+    apart = rows / (room if len(labels) <= room else min(room, _THINNED))
     shown = [0]
     for label in range(1, len(labels)):
         if at[label] - at[shown[-1]] >= apart:
@@ -187,10 +198,12 @@ def points_wide(ax: Axes) -> float:
 
 def legend_above(ax: Axes, *, ncols: int = 3, title: str = "") -> Legend:
     """Put a legend above the Axes, in fewer columns where these have no room."""
-    labels = ax.get_legend_handles_labels()[1]
+    handles, labels = ax.get_legend_handles_labels()
     column = 0.55 * FONT_SIZE * max(map(len, labels), default=0) + 36
     # Anchored at the right: it may grow over the tick labels, never out of the figure.
     legend = ax.legend(
+        handles,
+        labels,
         loc="lower right",
         bbox_to_anchor=(1, 1),
         ncols=int(np.clip(1.2 * points_wide(ax) / column, 1, ncols)),

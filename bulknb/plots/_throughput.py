@@ -14,6 +14,7 @@ from ._style import (
     BLUE,
     GREEN,
     GREY,
+    MAX_VECTORS,
     ORANGE,
     PURPLE,
     SKY,
@@ -104,7 +105,7 @@ def throughput(
         look: dict[str, Any] = {"color": color, "marker": marker, "label": label}
         look |= {"alpha": 0.7, "edgecolors": ink(ax), "linewidths": 0.3}
         dots = ax.scatter(created[chosen], rates[chosen], sizes[chosen], **look)
-        dots.set(**kwargs)
+        dots.set(**({"rasterized": len(history) > MAX_VECTORS} | kwargs))
     _draw_unrated(ax, created[~done & dated], _PENDING_LABEL, "^", filled=False)
     _draw_unrated(ax, created[done & ~rated & dated], _NO_RATE_LABEL, "D", filled=True)
 
@@ -140,8 +141,7 @@ def _sizes(rows: pd.Series[float]) -> FloatArray:
     largest = _LARGEST * min(1, (_MANY / max(len(rows), 1)) ** 0.5)
     least = min(_SMALLEST, largest / 6)
     share = rows.fillna(0) / max(rows.max(), 1)
-    sizes: FloatArray = np.maximum(np.asarray(largest * share, dtype=np.float64), least)
-    return sizes
+    return np.asarray((largest * share).clip(least), dtype=np.float64)
 
 
 def _draw_unrated(ax: Axes, at: FloatArray, label: str, marker: str, *, filled: bool) -> None:

@@ -173,7 +173,7 @@ def _draw(
         label = f"{segment.label} ({pieces['job'][chosen].nunique():,})"
         look = {"label": label, "facecolors": segment.color}
         add_bars(ax, corners[chosen], properties=properties, **look)
-    add_pending(ax, corners[ended > span.axis[1]], _PENDING_LABEL, color="black")
+    add_pending(ax, corners[ended > span.axis[1]], _PENDING_LABEL)
     _draw_overlaps(ax, history, span, rows, thickness)
     _draw_ends(ax, history, span, rows)
 
