@@ -58,6 +58,26 @@ def test_a_job_that_is_driven_by_hand_is_known_state_by_state(sandbox, org):
     assert org.history.states()["state"].tolist()[0] == "Open"
 
 
+def test_of_a_job_that_is_watched_the_wait_in_the_queue_is_measured(sandbox, org):
+    job = org.create_job("insert", "Account").upload(CSV * 5)
+    sandbox.clock.advance(30)
+    job.close()
+    truth = {}
+    while not job.done:
+        sandbox.clock.advance(0.25)
+        before = job.state
+        if job.refresh().state != before:
+            truth[before] = sandbox.clock.time()
+
+    states = org.history.states().set_index("state")
+
+    waited = states.loc["UploadComplete"]
+    assert waited["exact"]
+    assert abs(waited["ended"].timestamp() - truth["UploadComplete"]) <= 1
+    assert states.loc["Open", "duration"] == pd.Timedelta(seconds=30)
+    assert states.index[states["ended"].isna()].tolist() == ["JobComplete"]
+
+
 @pytest.mark.parametrize("api", ["1.0", "2.0"])
 def test_the_newest_of_each_job_is_the_frame_that_the_org_gives(org, api):
     org.load(pd.DataFrame({"Name": ["Acme", "Bolt"]}), "Account", "insert", api=api).wait()
