@@ -18,6 +18,7 @@ from ._jobs import Job, job_from_info
 from ._jobs.confirm import confirmed
 from ._jobs.facts import duration, tone
 from ._lists import Known, listed
+from ._past import explained
 from ._stuck import span, stuck
 from ._wire import Wire
 from .errors import ApiError, BulkError, InputError
@@ -174,9 +175,12 @@ class Jobs(Sequence[Job]):
     ) -> Explanation:
         """Return where the time of these jobs went, and whether it was always so.
 
-        Parameters and findings are those of `bulknb.explain`.
+        Parameters and findings are those of `bulknb.explain`; by default they are compared with
+        what was seen of the org's jobs: see ``org.history``.
         """
-        return explain(self.frame, past=past, states=states)
+        if not self._jobs:
+            return explain([])
+        return explained(self._jobs[0]._wire, self.frame, past=past, states=states)
 
     def plot(self, by: str | Sequence[str] | None = None, **kwargs: Any) -> Axes:
         """Show where the processing time of each job went: `bulknb.plots.processing_times`."""

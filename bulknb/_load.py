@@ -18,7 +18,7 @@ import pandas as pd
 
 from . import _load_card
 from ._background import Background
-from ._explain import Explanation, explain
+from ._explain import Explanation
 from ._history import jobs_frame
 from ._jobs import Job, confirmed
 from ._ledger import Journal, Ledger
@@ -406,8 +406,13 @@ class Load:
     def explain(
         self, *, past: pd.DataFrame | None = None, states: pd.DataFrame | None = None
     ) -> Explanation:
-        """Return where the time of the load went, and since when: see `bulknb.explain`."""
-        return explain(self.history, past=past, states=states)
+        """Return where the time of the load went, and since when: see `bulknb.explain`.
+
+        By default it is compared with what was seen of the org's jobs: see ``org.history``.
+        """
+        from ._past import explained
+
+        return explained(self._wire, self.history, past=past, states=states)
 
     def locks(
         self, *, by: str | list[str] | None = None, past: pd.DataFrame | None = None

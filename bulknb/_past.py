@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ._explain import Explanation, explain
 from ._frames import to_frame
-from ._history import with_parts
+from ._history import JobInfos, jobs_frame, with_parts
 from ._imports import read_source
 from ._jobinfo import JOB_FIELDS
 from ._jobs import job_from_info
@@ -26,7 +27,7 @@ from ._stuck import span
 from ._wire import Wire
 from .errors import InputError, LedgerError
 
-__all__ = ["History", "Live"]
+__all__ = ["History", "Live", "explained"]
 
 
 @dataclass(frozen=True)
@@ -290,11 +291,39 @@ class History:
         )
         return set(zip(told["id"], told["created_date"], strict=True))
 
+    def _like(self, jobs: pd.DataFrame) -> pd.DataFrame:
+        """Return the jobs that do what these do, if these do one thing, else all."""
+        kinds = jobs[["object", "operation"]].drop_duplicates().dropna()
+        return self.frame(**kinds.iloc[0]) if len(kinds) == 1 else self.frame()
+
+    def _states(self, jobs: pd.DataFrame) -> pd.DataFrame:
+        which = replace(self._which(), ids=set(jobs["id"].dropna()))
+        return state_intervals(to_frame(self._ledger.snapshots(which)))
+
     def _only(self, ids: set[str]) -> pd.DataFrame:
         return self._frame(Which(org=self._own, ids=ids))
 
     def _now(self) -> float:
         return self._live.wire.clock.time() if self._live else time.time()
+
+
+def explained(
+    wire: Wire,
+    jobs: JobInfos,
+    *,
+    past: JobInfos | None = None,
+    states: pd.DataFrame | None = None,
+) -> Explanation:
+    """Return what there is to say of jobs of an org, beside what was seen of it in the past.
+
+    What is given takes the place of what was seen.
+    """
+    frame = jobs_frame(jobs)
+    seen = History(wire.organization or wire.origin)
+    with contextlib.suppress(LedgerError):  # then it is unknown whether it was always so
+        past = seen._like(frame) if past is None else past
+        states = seen._states(frame) if states is None else states
+    return explain(frame, past=past, states=states)
 
 
 def _key_of(text: str) -> OrgKey:

@@ -37,10 +37,11 @@ LAYERS = [
 ]
 #: Methods that are short for a function above them, which takes what they are methods of.
 SHORTCUTS = {
-    ("Job.explain", "_explain"),
+    ("Job.explain", "_past"),
     ("Jobs.board", "widgets"),
     ("Jobs.plot", "plots"),
     ("Jobs.report", "report"),
+    ("Load.explain", "_past"),
     ("Load.report", "report"),
     ("Org.board", "widgets"),
 }

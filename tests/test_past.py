@@ -331,3 +331,15 @@ def test_a_command_that_goes_wrong_says_why(tmp_path):
         done = run(*words)
         assert done.exit_code == 1
         assert done.output.startswith("Error: ")
+
+
+def test_what_was_seen_of_jobs_explains_a_load_a_job_and_jobs(org):
+    rows = pd.DataFrame({"LastName": ["Hopper"] * 20})
+    loads = [org.load(rows, "Contact", "insert").wait() for _ in range(4)]
+
+    last = loads[-1]
+    for said in (last, last.jobs[0], org.jobs()[:1]):
+        found = {finding.kind: finding for finding in said.explain()}
+        assert found["past"].numbers["jobs"] == 3
+        assert found["queue"].numbers["jobs"] == 1
+    assert "past" not in {finding.kind for finding in last.explain(past=[])}

@@ -329,11 +329,12 @@ class Job:
     ) -> Explanation:
         """Return where the time of the job went, as it was known last, and if it was always so.
 
-        Parameters and findings are those of `bulknb.explain`.
+        Parameters and findings are those of `bulknb.explain`; by default it is compared with what
+        was seen of the org's jobs: see ``org.history``.
         """
-        from .._explain import explain
+        from .._past import explained
 
-        return explain(self.info, past=past, states=states)
+        return explained(self._wire, self.info, past=past, states=states)
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the job in words, as (name, value): what its repr, card and panel show."""
