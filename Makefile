@@ -26,7 +26,7 @@ test: check  ## what continuous integration runs: check, all tests and notebooks
 check: .venv/dev  ## lint, format and types
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-bench: .venv/demo  ## speed and memory: the sandbox, jobs as a frame and on disk, a query beside others
+bench: .venv/demo .venv-interop/aio-sf  ## speed and memory, side by side with other clients
 	.venv/bin/python benchmarks/sandbox_throughput.py
 	.venv/bin/python benchmarks/job_frames.py
 	.venv/bin/python benchmarks/history.py
@@ -64,6 +64,11 @@ clean:  ## remove what the other targets made
 	  --use-pep517 --requirement tests/interop/requirements-cumulusci.txt
 	$(NPM) install --prefix .venv-interop/sf @salesforce/cli@2.146.3
 	@touch $@
+
+# It brings its own pandas and pyarrow, which the others are not to see.
+.venv-interop/aio-sf: .venv-interop/clients
+	$(PYTHON) -m venv .venv-interop/aio-sf
+	.venv-interop/aio-sf/bin/python -m pip install --quiet --disable-pip-version-check aio-sf==0.1.0b14
 
 # The pip that comes with Python may be too old for --group and --build-constraint.
 .venv/pip: constraints.txt

@@ -5,9 +5,9 @@
     python benchmarks/query_vs_peers.py --parquet            memory from 1 to 10 million rows
 
 Each contestant runs in a process of its own against one stub whose answers are computed before;
-rounds are interleaved. Medians are printed, with the least and the most, and ratios to bulknb.
-Peers are looked for in `.venv-interop`, which `make interop` makes, and beside bulknb; who is not
-installed is left out with a line.
+rounds are interleaved. Medians are printed, with the least and the most, and how many times
+bulknb's they are. `make bench` installs the peers into `.venv-interop`; who is not installed, or
+fails, is left out with a line.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from query_contestants import CONTESTANTS
+from query_contestants import CONTESTANTS, DTYPES
+from query_stub import SOQL
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-interop"
 OURS = ("bulknb", "bulknb-in-turn", "arrow-alone")
-#: These run once, and not with a million rows: they would need minutes.
-SLOW = ("salesforce-bulk", "aio-sf")
+#: These run once; salesforce-bulk not with a million rows: it would need minutes.
+SLOW = ("jsforce", "aio-sf", "salesforce-bulk")
 MILLION = 1_000_000
 
 
@@ -46,23 +47,31 @@ def stub(rows: int) -> Iterator[str]:
 def run(name: str, url: str, peers: Path) -> dict[str, object]:
     """Run a contestant and return what it measured."""
     # The contestants' own bulknb is the one beside this file.
-    own = [HERE.parent] if name.startswith(OURS) else peers.glob("lib/python*/site-packages")
+    home = peers / "aio-sf" if name == "aio-sf" else peers
+    own = [HERE.parent] if name.startswith(OURS) else home.glob("lib/python*/site-packages")
+    command = [sys.executable, str(HERE / "query_contestants.py"), name, url]
+    if name == "jsforce":
+        node, modules = str(peers / "bin/node"), str(peers / "node/node_modules")
+        if not Path(node).exists():
+            return {"missing": "node"}
+        command = [node, str(HERE / "jsforce_query.mjs"), url, modules, SOQL, json.dumps(DTYPES)]
     done = subprocess.run(
-        [sys.executable, str(HERE / "query_contestants.py"), name, url],
+        command,
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, own))},
         check=False,
     )
     if done.returncode:
-        return {"missing": (done.stderr.strip().splitlines() or ["it failed"])[-1]}
+        said = [line for line in done.stderr.splitlines() if "Error" in line]
+        return {"missing": (said or ["it failed"])[-1].strip()}
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def compare(rows: int, rounds: int, peers: Path) -> None:
     """Print a line for each contestant."""
-    names = [name for name in CONTESTANTS if name != "bulknb-to-parquet"]
-    names = [name for name in names if rows < MILLION or name not in SLOW]
+    names = [name for name in (*CONTESTANTS, "jsforce") if name != "bulknb-to-parquet"]
+    names = [name for name in names if rows < MILLION or name != "salesforce-bulk"]
     runs: dict[str, list[dict[str, object]]] = {name: [] for name in names}
     with stub(rows) as url:
         for number in range(rounds):
@@ -74,15 +83,17 @@ def compare(rows: int, rounds: int, peers: Path) -> None:
                 else:
                     runs[name].append(measured)
     print(f"{rows:,} rows x 10 columns to a typed frame, {rounds} rounds")
-    print(f"{'':28}{'wall s':>8} {'(least-most)':>14}{'ratio':>7}{'CPU s':>8}{'peak MB':>9}")
-    ours = _median(runs["bulknb"], "wall")
+    head = f"{'wall s':>8} {'(least-most)':>14}{'times':>7}{'CPU s':>8}{'times':>7}{'peak MB':>9}"
+    print(f"{'':28}{head}")
+    ours, our_cpu = _median(runs["bulknb"], "wall"), _median(runs["bulknb"], "cpu")
     for name, measured in runs.items():
         walls = [one["wall"] for one in measured]
-        wall = statistics.median(walls)
-        wrong = "" if measured[0]["sum"] == runs["bulknb"][0]["sum"] else "  differs in its values"
+        wall, cpu = statistics.median(walls), _median(measured, "cpu")
+        right = measured[0].get("sum", runs["bulknb"][0]["sum"]) == runs["bulknb"][0]["sum"]
+        wrong = "" if right and measured[0].get("rows", rows) == rows else "  gives another result"
         print(
             f"{name:28}{wall:8.2f} {f'({min(walls):.2f}-{max(walls):.2f})':>14}{wall / ours:7.1f}"
-            f"{_median(measured, 'cpu'):8.2f}{_median(measured, 'peak'):9,.0f}{wrong}"
+            f"{cpu:8.2f}{cpu / our_cpu:7.1f}{_median(measured, 'peak'):9,.0f}{wrong}"
         )
     size = _median(runs["bulknb"], "size")
     print(f"bulknb's peak is {_median(runs['bulknb'], 'peak') / size:.2f} times its frame")

@@ -34,7 +34,7 @@ STREAMS = 4
 
 _TRIES = 5
 #: The pages of a query that live no longer than it take so much memory; the others are files.
-ROOM_BYTES = 256 << 20
+ROOM_BYTES = 128 << 20
 #: A larger page goes through files, a block at a time.
 _SMALL_BYTES = 32 << 20
 #: A frame is read in so many passes over the pages.

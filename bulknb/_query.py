@@ -64,7 +64,7 @@ class Query:
         As given to ``org.query``.
     folder : Path
         Where the pages are: as given; else a temporary one that lives as long as the query, for
-        what is beyond 256 MB, which stay in memory.
+        what is beyond 128 MB, which stay in memory.
     """
 
     def __init__(self, wire: Wire, plan: Plan, folder: Path | None = None) -> None:

@@ -142,11 +142,11 @@ def _refuse(tokens: list[_Token]) -> None:
         word, following = words[at], words[at + 1]
         selecting = selecting and not (word == "FROM" and token.depth == 0)
         if word in _AGGREGATES and following == "(":
-            raise _unsupported(f"{word}()", "group and count the frame in pandas")
+            raise _unsupported(f"{word}()", "select the field, and have pandas do it: frame.agg()")
         if word == "GROUP" and following == "BY":
-            raise _unsupported("GROUP BY", "group the frame in pandas")
+            raise _unsupported("GROUP BY", "select the fields, then frame.groupby()")
         if word == "OFFSET" and following.isdigit():
-            raise _unsupported("OFFSET", "leave rows out of the frame")
+            raise _unsupported("OFFSET", f"leave it out, then frame.iloc[{following}:]")
         if word == "TYPEOF":
             raise _unsupported("TYPEOF", "select the parent's fields by a path, as Owner.Name")
         if selecting and token.text == "(" and following == "SELECT":
