@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ._explain import wall_ms
-from ._findings import Finding, cards, number, pace, sentences, span
+from ._findings import TIMES, Finding, cards, number, pace, sentences, span
 from ._history import JobInfos, jobs_frame
 from ._listing import Jobs
 from ._load import Load
@@ -25,7 +25,6 @@ _UNITS = {
     "rows_per_second": "rows/s",
     "parallelism": "batches",
 }
-_NAMES = {"apex": "Apex", "api": "the API writing rows", "rest": "waiting of batches and reading"}
 #: A total that differs by less is about the same.
 _SAME = 0.1
 
@@ -87,7 +86,7 @@ def _measures(done: pd.DataFrame) -> dict[str, float]:
     rows = _sum(done, "number_records_processed")
     wall = wall_ms(done) / 1_000
     total = _sum(done, "total_processing_time_ms")
-    spent = {part: _sum(done, f"{part}_ms") for part in _NAMES} | {"total": total}
+    spent = {part: _sum(done, f"{part}_ms") for part in TIMES} | {"total": total}
     each = spent | {
         "failed": _sum(done, "number_records_failed"),
         "retries": _sum(done, "retries"),
@@ -148,7 +147,7 @@ def _of_total(parts: pd.DataFrame) -> Iterator[Finding]:
     verb = "went from" if times or not total["a"] else "is about the same,"
     said = f"Processing {verb} {pace('total', total['a'], total['b'])}{times}"
     yield Finding(
-        "total", f"{said}{_most(parts, list(_NAMES), _SAME * total['a'])}.", _numbers(total)
+        "total", f"{said}{_most(parts, list(TIMES), _SAME * total['a'])}.", _numbers(total)
     )
 
 
@@ -191,9 +190,9 @@ def _most(parts: pd.DataFrame, names: list[str], least: float) -> str:
     if changes.empty or changes.max() <= least:
         return ""
     most = str(changes.idxmax())
-    unit = most if most in _NAMES else "failed"
+    unit = most if most in TIMES else "failed"
     a, b = (float(parts[side][most]) for side in ("a", "b"))
-    return f"; most of the change is {_NAMES.get(most, most)}: {pace(unit, a, b)}"
+    return f"; most of the change is {TIMES.get(most, most)}: {pace(unit, a, b)}"
 
 
 def _times(row: pd.Series) -> str:

@@ -8,18 +8,13 @@ from typing import overload
 import numpy as np
 import pandas as pd
 
-from ._findings import Finding, cards, number, pace, sentences
+from ._findings import TIMES, Finding, cards, number, pace, sentences
 from ._history import JobInfos, jobs_frame
 from ._jobs.facts import duration
 from ._trend import RATES, rates, steps, weight
 
 __all__ = ["Explanation", "explain", "wall_ms"]
 
-_PARTS = {
-    "apex": "Apex",
-    "api": "the API writing rows",
-    "rest": "waiting of batches and reading",
-}
 #: Kinds of jobs that are compared with their past: those that took longest.
 _MOST_KINDS = 3
 #: Fewer earlier jobs are no past to compare with.
@@ -119,17 +114,17 @@ def _shares(timed: pd.DataFrame) -> Iterator[Finding]:
         return
     total = int(timed["total_processing_time_ms"].sum())
     rows = int(timed["number_records_processed"].sum())
-    spent = {part: int(timed[f"{part}_ms"].sum()) for part in _PARTS}
-    numbers = {f"{part}_share": spent[part] / total for part in _PARTS} | {"total_ms": total}
+    spent = {part: int(timed[f"{part}_ms"].sum()) for part in TIMES}
+    numbers = {f"{part}_share": spent[part] / total for part in TIMES} | {"total_ms": total}
     if rows:
-        numbers |= {RATES[part]: 1_000 * spent[part] / rows for part in _PARTS} | {"rows": rows}
+        numbers |= {RATES[part]: 1_000 * spent[part] / rows for part in TIMES} | {"rows": rows}
     objects = timed["object"].dropna().unique()
     of = f" on {objects[0]}" if len(objects) == 1 else ""
-    said = []
+    said: list[str] = []
     for part in sorted(spent, key=spent.__getitem__, reverse=True):
+        whole = "" if said else f" of {duration(total)} processing time{of} is"
         each = f" ({pace(part, numbers[RATES[part]])})" if rows else ""
-        said.append(f"{spent[part] / total:.0%} is {_PARTS[part]}{each}")
-    said[0] = said[0].replace(" is ", f" of {duration(total)} processing time{of} is ", 1)
+        said.append(f"{spent[part] / total:.0%}{whole} {TIMES[part]}{each}")
     summed = f"; summed over the batches of {_jobs(len(timed))}" if len(timed) > 1 else ""
     yield Finding("shares", f"{', '.join(said)}{summed}.", numbers)
 
@@ -153,10 +148,8 @@ def _queue(frame: pd.DataFrame, states: pd.DataFrame | None) -> Iterator[Finding
         spans = (queued["ended"] - queued["began"]).dropna().dt.total_seconds() * 1_000
         waits = spans.groupby(queued["id"]).sum()
     if not len(waits):
-        one = len(frame) == 1
-        waited, seen = ("it waited", "it was") if one else ("they waited", "they were")
-        said = f"How long {waited} in the queue is unknown: {seen} not watched as it passed"
-        yield Finding("queue", f"{said}.")
+        why = "that was not watched" if unseen else "nothing has left it yet"
+        yield Finding("queue", f"The wait in the queue is unknown: {why}.")
         return
     median, longest = float(waits.median()), float(waits.max())
     said = f"Waited {about}{duration(longest)} in the queue"
@@ -221,7 +214,7 @@ def _against(timed: pd.DataFrame, past: JobInfos | None) -> Iterator[Finding]:
 
 def _against_past(kind: str, jobs: pd.DataFrame, earlier: pd.DataFrame) -> Finding:
     """Compare jobs with earlier ones of their kind, by the medians of their paces."""
-    names = {part: RATES[part] for part in _PARTS} | {"total": "total_ms_per_1000"}
+    names = {part: RATES[part] for part in TIMES} | {"total": "total_ms_per_1000"}
     now, before = rates(jobs), rates(earlier).dropna(subset=["total_ms_per_1000"])
     if len(before) < _FEWEST:
         return Finding(
@@ -233,7 +226,7 @@ def _against_past(kind: str, jobs: pd.DataFrame, earlier: pd.DataFrame) -> Findi
     medians = {part: float(now[column].median()) for part, column in names.items()}
     usual = {part: float(before[column].median()) for part, column in names.items()}
     low, high = (float(before["total_ms_per_1000"].quantile(share)) for share in (0.25, 0.75))
-    most = max(_PARTS, key=lambda part: abs(medians[part] - usual[part]))
+    most = max(TIMES, key=lambda part: abs(medians[part] - usual[part]))
     said = (
         f"{kind} took {pace('total', medians['total'])}; the median of {len(before):,} earlier "
         f"jobs is {pace('total', usual['total'])}, the middle half {pace('total', low, high)}"
@@ -241,7 +234,7 @@ def _against_past(kind: str, jobs: pd.DataFrame, earlier: pd.DataFrame) -> Findi
     if low <= medians["total"] <= high:
         said += ": as usual"
     else:
-        said += f". Most of the difference is {_PARTS[most]}: {pace(most, medians[most])}, "
+        said += f". Most of the difference is {TIMES[most]}: {pace(most, medians[most])}, "
         said += f"before {pace(most, usual[most])}"
     return Finding(
         "past",
@@ -252,8 +245,8 @@ def _against_past(kind: str, jobs: pd.DataFrame, earlier: pd.DataFrame) -> Findi
             "past_ms_per_1000": usual["total"],
             "past_low_ms_per_1000": low,
             "past_high_ms_per_1000": high,
-            **{RATES[part]: medians[part] for part in _PARTS},
-            **{f"past_{RATES[part]}": usual[part] for part in _PARTS},
+            **{RATES[part]: medians[part] for part in TIMES},
+            **{f"past_{RATES[part]}": usual[part] for part in TIMES},
         },
     )
 

@@ -10,7 +10,14 @@ import pandas as pd
 
 from ._html import card
 
-__all__ = ["Finding", "cards", "day", "number", "pace", "sentences", "span"]
+__all__ = ["TIMES", "Finding", "cards", "day", "number", "pace", "sentences", "span"]
+
+#: Part of the processing time -> in words.
+TIMES = {
+    "apex": "Apex",
+    "api": "the API writing rows",
+    "rest": "waiting of batches and reading",
+}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ._history import JobInfos, jobs_frame
 from ._html import Cell, table
 from ._jobs.facts import duration
 from ._trend import rates
+from ._work import BATCH_ROWS
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Locks", "locks", "locks_of"]
 
-#: "Bulk API 2.0 Limits": Salesforce makes a batch of every 10,000 rows of a job.
-_BATCH_ROWS = 10_000
 #: Of an error that tells of a lock, also within the message of a trigger.
 _TOLD = "UNABLE_TO_LOCK_ROW|exclusive access"
 _LOCKED_ID = r"records?: *\[?([0-9A-Za-z]{15,18})\b"
@@ -114,7 +113,7 @@ def locks(
         if name not in frame:
             raise InputError(f"There is no column {name!r}: give load.frame, and by= from it")
     known = frame["job_id"].notna()
-    place = frame.groupby("job_id").cumcount() // _BATCH_ROWS
+    place = frame.groupby("job_id").cumcount() // BATCH_ROWS
     batch = frame.groupby([frame["job_id"], place]).ngroup().where(known, -1)
     return _traced(frame, columns, batch.to_numpy(), jobs_frame(jobs), past)
 
@@ -270,10 +269,10 @@ def _remedies(
     if len(names := parents["column"].dropna()):
         # Of a 2.0 job no larger than a batch, what is together in the job is so in the batch.
         largest = int(max(sent["batch"].value_counts().drop(-1, errors="ignore").max(), 1))
-        size = min(_BATCH_ROWS, max(largest, int(parents["rows"].max())))
+        size = min(BATCH_ROWS, max(largest, int(parents["rows"].max())))
         options = f'keep_together="{names.iloc[0]}", rows_per_chunk={size}'
-        side_by_side = max(1.0, min(wide, math.ceil(rows / size)))
-        too_many = int((parents["rows"] > _BATCH_ROWS).sum())
+        side_by_side = np.clip(wide, 1, max(1, math.ceil(rows / size)))
+        too_many = int((parents["rows"] > BATCH_ROWS).sum())
         ways.append(("keep_together", too_many, alone / side_by_side, f"load.retry({options})"))
     ways.append(("serial", 0, alone, 'load.retry(api="1.0", mode="serial")'))
     frame = pd.DataFrame(ways, columns=["remedy", "parents_split", "seconds", "how"])

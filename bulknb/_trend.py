@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ._findings import Finding, cards, day, number, pace, sentences
+from ._findings import TIMES, Finding, cards, day, number, pace, sentences
 from ._history import JobInfos, jobs_frame
 from .errors import InputError
 
@@ -25,7 +25,7 @@ RATES = {
     "rest": "rest_ms_per_1000",
     "failed": "failed_per_1000",
 }
-_NAMES = {"apex": "Apex", "api": "API time", "rest": "Waiting and reading", "failed": "Failures"}
+_NAMES = TIMES | {"failed": "failures"}
 #: Jobs that each side of a step has at least: fewer are no level.
 _FEWEST = 5
 #: Jobs of a stretch that may tell a step on its own.
@@ -90,8 +90,9 @@ class Step:
         times = f"{number(self.ratio)} times; " if math.isfinite(self.ratio) else ""
         smaller, larger = sorted((self.rows_before, self.rows_after))
         sizes = f" Jobs went from {self.rows_before:,.0f} to {self.rows_after:,.0f} rows, too."
+        name = _NAMES[self.part]
         return (
-            f"{_NAMES[self.part]} of {self.operation} {self.object} went from "
+            f"{name[0].upper()}{name[1:]} of {self.operation} {self.object} went from "
             f"{pace(self.part, self.before, self.after)} on {day(self.at)} "
             f"({times}medians of {self.jobs_before:,} jobs before and {self.jobs_after:,} after)."
             f"{sizes if larger >= _OTHER_SIZE * smaller else ''}"

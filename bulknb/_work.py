@@ -28,7 +28,8 @@ log = logging.getLogger("bulknb.load")
 
 #: A part that the org refuses to take is tried with so many jobs.
 _TRIES = 3
-_BATCH_ROWS = 10_000
+#: "Bulk API 2.0 Limits": Salesforce makes a batch of every 10,000 rows of a job.
+BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -220,15 +221,14 @@ class Work:
     def batch_numbers(self, rows: int) -> npt.NDArray[np.int64]:
         """Return in which of Salesforce's batches each row of the source went; -1 is none.
 
-        Of a 2.0 job it makes one of every 10,000 rows ("Bulk API 2.0 Limits"), which a 1.0 batch
-        has at most.
+        Those of a 1.0 job are the parts; they have no more rows than a batch of a 2.0 job.
         """
         numbers, first = np.full(rows, -1), 0
         for part in self.parts:
-            inside = np.arange(len(part)) // _BATCH_ROWS
+            inside = np.arange(len(part)) // BATCH_ROWS
             if part.committed:
                 numbers[part.start : part.stop] = first + inside
-            first += 1 + len(part) // _BATCH_ROWS
+            first += 1 + len(part) // BATCH_ROWS
         places = self.journal.record.places if self.journal else None
         return numbers if places is None else numbers[np.argsort(np.frombuffer(places, np.uint32))]
 

@@ -126,8 +126,8 @@ def test_the_sentence_names_the_biggest_part_its_object_and_its_pace():
 
     assert finding.kind == "shares"
     assert finding.sentence == (
-        "76% of 24 s processing time on Contact is Apex (9.1 ms a row), 16% is the API writing "
-        "rows (1.9 ms a row), 8% is waiting of batches and reading (1.0 ms a row)."
+        "76% of 24 s processing time on Contact is Apex (9.1 ms a row), 16% the API writing "
+        "rows (1.9 ms a row), 8% waiting of batches and reading (1.0 ms a row)."
     )
     assert finding.numbers["apex_ms_per_1000"] == 9_100
     assert finding.numbers["rows"] == 2_000
@@ -197,8 +197,17 @@ def test_a_wait_that_was_not_seen_to_the_second_is_about_so_long():
 def test_a_queue_that_nobody_watched_is_unknown():
     for watched in (None, states((7, 240))):
         finding = only(bulknb.explain(job(), states=watched), "queue")
-        assert "unknown: it was not watched" in finding.sentence
+        assert finding.sentence == "The wait in the queue is unknown: that was not watched."
         assert finding.numbers == {}
+
+
+def test_a_job_that_still_waits_in_the_queue_is_not_called_unwatched():
+    waiting = states((0, 240))
+    waiting["ended"] = waiting["ended"].where(waiting["state"] == "Nothing")
+
+    text = str(bulknb.explain(job(state="UploadComplete"), states=waiting))
+
+    assert "The wait in the queue is unknown: nothing has left it yet." in text
 
 
 def test_retries_are_told():

@@ -183,7 +183,7 @@ def test_a_lock_within_the_message_of_a_trigger_is_one_too(accounts):
         error_message=["AfterInsert: UNABLE_TO_LOCK_ROW, []", None, "not there", None],
     )
 
-    found = bulknb.locks(frame, "Account__c")
+    found = bulknb.locks(frame.set_axis(["same"] * 4), "Account__c")
 
     assert found.parents["failed"].sum() == 2
     assert "2 of 3 failed rows did so for a lock, under 2 parents (Account__c)." in str(found)
