@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import html5lib
+import nbformat
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from months import month
+from nbclient import NotebookClient
 
 import bulknb
 from bulknb import Load, report
@@ -24,6 +27,7 @@ from bulknb.sandbox import ManualClock, Sandbox
 OUTSIDE = re.compile(
     r"<script|\bon\w+=|(?:src|href)=\"(?!#)|url\((?!#)|@import|<(?:link|iframe|img)"
 )
+NOTEBOOK = Path(__file__).parents[1] / "notebooks/post_load_report.ipynb"
 SVG = "{http://www.w3.org/2000/svg}"
 BIG = os.environ.get("BULKNB_REPORT") == "all"
 
@@ -341,6 +345,18 @@ def test_a_month_with_a_new_trigger_is_told_with_its_day_part_and_size():
         assert f"Apex of upsert Visit__c went from 1.1 to 3.7 ms a row on {day}" in said
 
 
+def test_a_load_is_compared_with_what_the_ledger_knows_of_its_kind(org):
+    people = pd.DataFrame({"LastName": [f"Doe {n}" for n in range(200)]})
+    for _ in range(4):
+        load = org.load(people, "Contact", "insert").wait()
+
+    said = words(parsed(report.html(load)))
+
+    assert "Compared with before insert Contact took" in said
+    assert "the median of 3 earlier jobs is" in said
+    assert "Waited " in said
+
+
 def test_what_is_not_known_of_the_past_is_said(page):
     assert "Whether insert Contact always took so long is unknown" in words(page)
 
@@ -383,6 +399,22 @@ def test_loads_and_jobs_write_their_reports_themselves(org, load, tmp_path):
         assert words(parsed(path.read_text(encoding="utf-8")).find(".//h1")) == "The June load"
 
 
+def test_the_notebook_loads_the_file_that_its_parameters_name(tmp_path):
+    PEOPLE.to_csv(tmp_path / "people.csv", index=False)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    at = next(
+        n for n, it in enumerate(notebook.cells) if "parameters" in it.metadata.get("tags", ())
+    )
+    given = nbformat.v4.new_code_cell('file, output, title = "people.csv", "out/june.html", "June"')
+    notebook.cells.insert(at + 1, given)
+
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+    page = parsed((tmp_path / "out/june.html").read_text(encoding="utf-8"))
+    assert words(page.find(".//h1")) == "June"
+    assert outcome(page) == "2 of 4 rows are in the org; 2 failed."
+
+
 def test_the_command_reports_on_saved_jobs_without_an_org(samples, load, tmp_path, monkeypatch):
     monkeypatch.delenv("BULKNB_INSTANCE_URL", raising=False)
     saved = load.history
@@ -391,6 +423,7 @@ def test_the_command_reports_on_saved_jobs_without_an_org(samples, load, tmp_pat
     (tmp_path / "saved.jsonl").write_text(
         2 * saved.to_json(orient="records", lines=True, date_format="iso")
     )
+    bulknb.History().export(tmp_path / "saved.export.parquet")
     files = [str(path) for path in tmp_path.glob("saved.*")]
     files += [
         str(samples / "v2/ingest-jobcomplete.json"),
@@ -403,7 +436,7 @@ def test_the_command_reports_on_saved_jobs_without_an_org(samples, load, tmp_pat
     assert result.output == f"Wrote {output}\n"
     page = parsed(output.read_text(encoding="utf-8"))
     assert words(page.find(".//h1")) == "June"
-    assert len(tables(page)["Jobs as Salesforce reports them"]) == 1 + 6
+    assert len(tables(page)["Jobs as Salesforce reports them"]) == 1 + 3
 
 
 def test_the_command_reports_on_jobs_of_the_org(tmp_path, monkeypatch):

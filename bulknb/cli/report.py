@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 import bulknb
 
+from .._imports import read_source
 from ..errors import BulkError, InputError
 from ..report import write
 from ._org import org_option
@@ -49,8 +51,8 @@ def report(
 ) -> None:
     """Write a report on jobs into one HTML file, to hand on.
 
-    On the jobs of the org; or on those of these ids; or on JobInfos saved in files, as JSON, XML,
-    CSV or Parquet: these need no org.
+    On the jobs of the org; or on those of these ids; or on those saved in files, as JSON, XML,
+    CSV or Parquet, also by bulknb history export: these need no org.
     """
     files = [Path(name) for name in what if Path(name).is_file()]
     try:
@@ -68,25 +70,10 @@ def _of_org(alias: str | None, ids: tuple[str, ...], **filters: Any) -> Any:
     return bulknb.Jobs([org.job(id) for id in ids]) if ids else org.jobs(**filters)
 
 
-def saved(files: Any) -> pd.DataFrame:
-    """Return the history frame of the jobs in files."""
-    return pd.concat([bulknb.jobs_frame(_read(file)) for file in files], ignore_index=True)
-
-
-def _read(file: Path) -> Any:
-    try:
-        return _content(file)
-    except ValueError:  # of pandas, Arrow, json and decoding alike
-        raise InputError(f"{file} holds no jobs that can be read") from None
-
-
-def _content(file: Path) -> Any:
-    if file.suffix == ".parquet":
-        return pd.read_parquet(file)
-    if file.suffix == ".csv":
-        return pd.read_csv(file)
-    text = file.read_text(encoding="utf-8-sig")
-    lines = text.splitlines()
-    if len(lines) > 1 and all(line.startswith("{") and line.endswith("}") for line in lines):
-        return pd.DataFrame(map(json.loads, lines))  # as the command jobs --json writes them
-    return text
+def saved(files: Iterable[Path]) -> pd.DataFrame:
+    """Return the history frame of the jobs in files, each as it was last."""
+    looks, archives = read_source([*files], time.time())
+    infos = [look.info for of_org in looks.values() for look in of_org]
+    frames = [bulknb.jobs_frame(archive.to_pandas()) for archive in archives]
+    found = pd.concat([bulknb.jobs_frame(infos), *frames]).sort_values("system_modstamp")
+    return found[found["id"].isna() | ~found.duplicated("id", keep="last")]

@@ -39,7 +39,7 @@ def write(
 
     Parameters
     ----------
-    what : Load, Jobs, list of Load, history frame, or what else `bulknb.jobs_frame` takes
+    what : Load, Jobs, list of Load, History, history frame, or what else `bulknb.jobs_frame` takes
         What to report on. JobInfos pasted as JSON or XML text are enough: no org is needed.
     path : path
         The file, such as "june.html"; one that is there is replaced.
@@ -49,7 +49,7 @@ def write(
     title : str, optional
         Its heading.
     past : history frame, or what else `bulknb.jobs_frame` takes, optional
-        Earlier jobs to compare with.
+        Earlier jobs to compare with; by default those of the org that the ledger knows.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def _sections(matter: Matter, *, rows: bool, past: Any) -> Iterator[Section]:
     yield from failed_rows(matter.loads, rows=rows)
     yield from failed_jobs(history, rows=rows)
     if len(history):
-        yield from times(history, past)
+        yield from times(matter, past)
         yield jobs(history)
 
 

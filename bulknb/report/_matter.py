@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from .._explain import Explanation, explain
 from .._history import jobs_frame
 from .._jobs import production_name
 from .._listing import Jobs
 from .._lists import Known
 from .._load import Load
+from .._past import History, explained
 from .._wire import Clock, Wire
 from ..errors import BulkError, InputError
 from ._parts import some
@@ -34,19 +36,22 @@ class Matter:
 
     @classmethod
     def of(cls, what: Any) -> Matter:
-        """Take in a Load, several, Jobs, or whatever `jobs_frame` reads."""
+        """Take in a Load, several, Jobs, a History, or whatever `jobs_frame` reads."""
         loads = _loads(what)
         if loads:
             jobs = [job for load in loads for job in load.jobs]
             return cls(_with_users(jobs_frame(jobs), loads[0]._wire), loads, loads[0]._wire)
         given = what.frame if isinstance(what, Jobs) else what
+        given = what.frame() if isinstance(what, History) else given
         history = jobs_frame(given)
         if history.empty:
             raise InputError("There is no job to report on")
         users = history["created_by_id"]
         if isinstance(given, pd.DataFrame) and "user" in given:
             users = given["user"].reset_index(drop=True).fillna(users)
-        return cls(history.assign(user=users), wire=what[0]._wire if given is not what else None)
+        return cls(
+            history.assign(user=users), wire=what[0]._wire if isinstance(what, Jobs) else None
+        )
 
     @property
     def clock(self) -> Clock:
@@ -64,6 +69,12 @@ class Matter:
         except BulkError:  # a report is also written when the org cannot be reached any more
             return host
         return f"{name} ({host})" if name else host
+
+    def explain(self, past: Any) -> Explanation:
+        """Return where the time went, beside the past that is given or else what the ledger has."""
+        if self.wire is None:
+            return explain(self.history, past=past)
+        return explained(self.wire, self.history, past=past)
 
     @property
     def users(self) -> str:

@@ -44,7 +44,6 @@ class Section:
 
     title: str
     sentences: Sequence[str] = ()
-    findings: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
 

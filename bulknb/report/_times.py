@@ -7,17 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from .._explain import explain
 from ..plots import processing_times_figure
+from ._matter import Matter
 from ._parts import Picture, Section, Table, number, text, took
 from ._svg import picture
 
 #: So many jobs have a bar of their own; more are summed up.
-_MOST_BARS = 40
+_MOST_BARS = 12
 #: Inches: as wide as an A4 page less its margins.
 _WIDTH = 7.2
-#: Kinds of findings that compare with earlier jobs.
-_BEFORE = ("past", "step")
+_WENT = "Where the time went"
+#: Kind of a finding -> the section that it has a place in; all others are in the first.
+_TITLES = {
+    "past": "Compared with before",
+    "step": "Compared with before",
+    "unknown": "What is not known",
+}
 _PARTS = {
     "apex_ms": "Apex",
     "api_ms": "API",
@@ -26,25 +31,22 @@ _PARTS = {
 }
 
 
-def times(history: pd.DataFrame, past: Any = None) -> Iterator[Section]:
+def times(matter: Matter, past: Any = None) -> Iterator[Section]:
     """Yield where the processing time of the jobs went, and whether it was always so."""
-    found = explain(history, past=past)
-    here = [it.sentence for it in found if it.kind not in _BEFORE]
-    before = [it.sentence for it in found if it.kind in _BEFORE]
-    yield Section(
-        "Where the time went",
-        findings=here,
-        pictures=[_bars(history, here[0])],
-        tables=list(_parts(history)),
-    )
-    if before:
-        yield Section("Compared with before", findings=before)
+    history = matter.history
+    said: dict[str, list[str]] = {title: [] for title in (_WENT, *_TITLES.values())}
+    for finding in matter.explain(past):
+        said[_TITLES.get(finding.kind, _WENT)].append(finding.sentence)
+    here = said.pop(_WENT)
+    yield Section(_WENT, here, [_bars(history, " ".join(here))], list(_parts(history)))
+    yield from (Section(title, found) for title, found in said.items() if found)
 
 
 def _bars(history: pd.DataFrame, description: str) -> Picture:
     many = len(history) > _MOST_BARS
     figure = processing_times_figure(history, ["object", "operation"] if many else None)
     figure.set_figwidth(_WIDTH)
+    figure.axes[0].set_ylabel("")  # the caption says it
     each = "object and operation" if many else "job"
     title = f"Processing time by {each}, summed over batches"
     return picture(figure, "processing-times", title=title, description=description)
