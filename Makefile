@@ -31,6 +31,7 @@ bench: .venv/demo .venv-interop/aio-sf  ## speed and memory, side by side with o
 	.venv/bin/python benchmarks/job_frames.py
 	.venv/bin/python benchmarks/history.py
 	.venv/bin/python benchmarks/query_vs_peers.py --rounds 3
+	.venv/bin/python benchmarks/load_vs_peers.py
 
 interop: .venv/dev .venv-interop/clients  ## other people's clients, unchanged, against one sandbox
 	BULKNB_INTEROP=1 .venv/bin/python -m pytest tests/interop -m 'not interop_big'

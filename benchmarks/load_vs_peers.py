@@ -217,11 +217,12 @@ def measure(client: str, rows: int, url: str) -> dict[str, float]:
     cpu, clock = time.process_time(), time.perf_counter()
     joined = CLIENTS[client](source, url)
     cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    peak = memory("VmHWM") - before
     ids = joined["Id" if "Id" in joined else "sf__Id"]
     saved = (ids.fillna("") != "").sum()
     # Each hundredth row of a job or batch fails, the first one too.
     right = len(joined) == rows and rows * 0.99 - 20 <= saved <= rows * 0.99
-    return {"cpu": cpu, "clock": clock, "peak": memory("VmHWM") - before, "right": bool(right)}
+    return {"cpu": cpu, "clock": clock, "peak": peak, "right": bool(right)}
 
 
 def give_back() -> None:
@@ -286,7 +287,6 @@ def compare(rows: int, url: str, clients: list[str]) -> None:
 
 
 def main() -> None:
-    os.environ.setdefault("BULKNB_LEDGER", str(Path(tempfile.gettempdir()) / "benchmark.sqlite"))
     parser = argparse.ArgumentParser(description="bulknb beside other clients.")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--big", action="store_true", help="also 1,000,000 rows")
@@ -299,7 +299,11 @@ def main() -> None:
         print(json.dumps(measure(options.client, options.rows, options.url)))
         return
     server = [sys.executable, str(HERE / "fast_server.py")]
-    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        os.environ["BULKNB_LEDGER"] = str(Path(folder) / "ledger.sqlite")
         try:
             url = process.stdout.readline().strip()
             for rows in [options.rows] + [1_000_000] * options.big:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
+import itertools
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bulknb import _csv
 from bulknb.errors import InputError, UnexpectedAnswerError
@@ -140,3 +145,45 @@ def test_a_broken_file_is_an_error_without_its_content(data):
 
 def test_an_empty_value_in_a_file_of_one_column_is_a_row():
     assert _csv.decode(b'Name\n""\n\n"x"\n')["Name"].to_pylist() == ["", "", "x"]
+
+
+CELLS = st.text(alphabet='ab",\n\r \0ä', max_size=6)
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS), max_size=20),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5),
+)
+def test_a_file_that_comes_in_pieces_is_read_as_the_whole_is(rows, sizes):
+    sink = io.StringIO(newline="")
+    csv.writer(sink, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("A", "B"), *rows])
+    data = sink.getvalue().encode()
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_csv, "_READ_BYTES", 16)
+        reader = _csv.Reader(columns=["B", "C"], each=lambda some: seen.append(len(some)) or some)
+        size = itertools.cycle(sizes)
+        while data:
+            cut = next(size)
+            reader.write(data[:cut])
+            data = data[cut:]
+        table = reader.table()
+
+    assert table["B"].to_pylist() == [b for _, b in rows]
+    assert table["C"].null_count == sum(seen) == len(rows)
+
+
+def test_a_large_file_is_handed_on_as_it_comes_and_read_anew_from_its_start():
+    data = b'"A"\n' + b'"x\ny"\n' * 500_000
+    kept: list[int] = []
+    reader = _csv.Reader(each=lambda some: kept.append(len(some)) or some.slice(0, 0))
+
+    reader.write(data[: len(data) // 2])
+    assert kept
+    reader.restart()
+    kept.clear()
+    reader.write(data)
+
+    assert len(reader.table()) == 0
+    assert sum(kept) == 500_000
+    assert max(kept) < 250_000

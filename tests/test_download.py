@@ -9,7 +9,7 @@ import traceback
 import pytest
 
 from bulknb._auth import Secret
-from bulknb._wire import Wire
+from bulknb._wire import Wire, WSGIAdapter
 from bulknb.errors import NotFoundError, ServerError, UnexpectedAnswerError, UnreachableError
 from bulknb.sandbox import ManualClock
 
@@ -144,3 +144,18 @@ def test_no_traceback_of_a_body_that_breaks_off_holds_the_token(write):
 def test_the_token_goes_to_the_org_alone():
     with pytest.raises(UnexpectedAnswerError, match="another host"):
         wire(b"").download("https://elsewhere.example.com/page", print)
+
+
+def test_a_body_that_breaks_off_comes_anew_if_what_was_written_can_be_undone():
+    answers = iter([gzip.compress(DATA)[:-9], gzip.compress(DATA)])
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/csv"), ("Content-Encoding", "gzip")])
+        return [next(answers)]
+
+    pieces: list[bytes] = []
+    there = wire(b"")
+    there._session.mount("http://127.0.0.1", WSGIAdapter(application))
+    there.download("/page", pieces.append, again=pieces.clear)
+
+    assert b"".join(pieces) == DATA

@@ -197,3 +197,18 @@ def test_processes_that_write_at_once_neither_fail_nor_lose_a_write_nor_share_a_
         assert sum(done.result(120) for done in claims) == 1
         writes = [pool.submit(write_many, str(ledger)) for _ in range(3)]
         assert [done.result(120) for done in writes] == [40, 40, 40]
+
+
+def test_marks_are_written_once_and_go_when_nothing_is_left_to_resume(ledger):
+    journal = begun(Ledger())
+    journal.write(part())
+    with contextlib.closing(sqlite3.connect(ledger)) as db:
+        db.execute("UPDATE mark SET marks = x'77'")  # to see that they are not written again
+        db.commit()
+    journal.write(part(state="uploading"))
+    [kept] = Ledger().parts(journal.record)
+
+    journal.end()
+
+    assert (kept.state, kept.marks) == ("uploading", b"w")
+    assert [each.marks for each in Ledger().parts(journal.record)] == [b""]
