@@ -342,7 +342,8 @@ class PageStore:
             return
         problem = ""
         try:
-            yield from read_page(body.opened(), types=self._types, delimiter=self._delimiter)
+            with body.opened() as file:
+                yield from read_page(file, types=self._types, delimiter=self._delimiter)
         except UnexpectedAnswerError as error:
             problem = str(error)
         if problem:
