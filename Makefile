@@ -8,7 +8,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check \
 NPM = PATH="$(CURDIR)/.venv-interop/bin:$$PATH" NODE_OPTIONS=--use-system-ca \
 	npm --loglevel error --no-update-notifier --no-audit --no-fund
 
-.PHONY: help demo lab test check interop interop-big bench clean
+.PHONY: help demo lab test check interop interop-big bench shots clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,11 @@ interop: .venv/dev .venv-interop/clients  ## other people's clients, unchanged, 
 interop-big: .venv/dev .venv-interop/big  ## the same, and CumulusCI and the Salesforce CLI (500 MB)
 	BULKNB_INTEROP=1 .venv/bin/python -m pytest tests/interop
 
+shots: .venv/dev  ## pictures of panel, board and app, light, dark and narrow, in shots/
+	.venv/bin/python tests/browser/shots.py shots
+
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-interop .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist
+	rm -rf .venv .venv-interop .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo-output dist shots
 
 .venv/demo: .venv/pip pyproject.toml
 	$(PIP) --build-constraint constraints.txt --editable '.[demo]'

@@ -97,6 +97,10 @@ class LiveJobs:
         """Another after every look that saw a job come or change its state."""
         return str(self._moves)
 
+    def is_final(self, id: str) -> bool:
+        """Whether the job has been asked since it was done: its counts and times are the last."""
+        return self._known.finished(id) is not None
+
     def refresh(self) -> None:
         """Look once: a pass over the lists, and a few of the jobs in sight.
 

@@ -348,6 +348,7 @@ class View {
         ? `${button.textContent} ${count(able, "job")}; asks once more`
         : "No selected job allows it in its state";
     }
+    this.putQuestion();
     this.filters.hidden = this.verbs.hidden = Boolean(this.asking);
     this.confirmation.hidden = !this.asking;
     const total = store.rows.length,
@@ -397,20 +398,25 @@ class View {
   ask(verb) {
     const was = this.asking;
     this.asking = verb;
-    if (verb) {
-      const rows = this.able(),
-        written = rows.reduce((sum, row) => sum + (row[WRITTEN] ?? 0), 0);
-      const stays =
-        verb !== "Abort"
-          ? "No more data can be added."
-          : `${written ? `${count(written, "row")} or more` : "Rows"} already written stay written.`;
-      this.question.textContent = `${verb} ${count(rows.length, "job")} of ${this.model.get("org")}? ${stays}`;
-      this.yes.textContent = `${verb} ${count(rows.length, "job")}`;
-    }
     this.draw();
     if (verb)
       this.no.focus(); // Enter pressed twice must not abort
     else if (was) this.grid.focus({ preventScroll: true });
+  }
+
+  /** Say what is asked, as things are by now: a job may have ended since the question was put. */
+  putQuestion() {
+    if (!this.asking) return;
+    const rows = this.able(),
+      act = `${this.asking} ${count(rows.length, "job")}`,
+      written = rows.reduce((sum, row) => sum + (row[WRITTEN] ?? 0), 0);
+    const stays =
+      this.asking !== "Abort"
+        ? "No more data can be added."
+        : `${written ? `${count(written, "row")} or more` : "Rows"} already written stay written.`;
+    this.say(this.question, `${act} of ${this.model.get("org")}? ${stays}`);
+    this.say(this.yes, act);
+    this.yes.disabled = !rows.length;
   }
 
   act() {

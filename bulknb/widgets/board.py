@@ -258,7 +258,7 @@ class JobBoard:
         info = job.info
         created = info.created_date
         written = (info.number_records_processed or 0) - (info.number_records_failed or 0)
-        done = info.done
+        done = info.done and self.jobs.is_final(id)
         names, creator = self.jobs.names, info.created_by_id or ""
         return [
             job.id,

@@ -1,6 +1,9 @@
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +11,7 @@ import pytest
 from lab import JupyterServer, LabNotebook
 from playwright.sync_api import Playwright, expect, sync_playwright
 
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 NO_CHROMIUM = (
     "no Chromium: apt-get install chromium, or install Chrome, or `playwright install chromium`, "
     "or name one in the environment variable CHROMIUM"
@@ -66,6 +70,21 @@ def browser():
 def jupyter(browser, tmp_path_factory):
     with JupyterServer(tmp_path_factory.mktemp("jupyter")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def oldest_kernel(jupyter, page, request):
+    """The name of a kernel that runs the oldest ipykernel promised, and all else as the newest."""
+    requirements = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]["lab"]
+    (oldest,) = (line for line in requirements if line.startswith("ipykernel"))
+    pin = oldest.replace(">=", "==") + ".0"
+    folder = request.config.cache.mkdir(pin.replace("==", "-"))
+    if not (folder / "ipykernel").exists():
+        install = ["pip", "install", "--quiet", "--no-deps", "--target", str(folder), pin]
+        subprocess.run([sys.executable, "-m", *install], check=True)
+    jupyter.add_kernel("oldest", folder)
+    page.evaluate("() => window.jupyterapp.serviceManager.kernelspecs.refreshSpecs()")
+    return "oldest"
 
 
 @contextlib.contextmanager

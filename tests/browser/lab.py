@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import nbformat
@@ -86,8 +86,6 @@ MOVE_UP = """(index) => {
     return app.commands.execute("notebook:move-cell-up");
 }"""
 
-RESTART = """() => { window.jupyterapp.commands.execute("notebook:restart-kernel"); }"""
-
 CLEAR = """() => window.jupyterapp.commands.execute("notebook:clear-all-cell-outputs")"""
 
 CLOSE = """async () => {
@@ -145,6 +143,24 @@ class JupyterServer:
         """Ask the server's REST API."""
         headers = {"Authorization": f"token {self._token}"}
         return requests.request(method, f"{self._url}/api/{path}", headers=headers, timeout=20)
+
+    def add_kernel(self, name: str, folder: Path) -> None:
+        """Add a kernel that takes packages of `folder` in place of the installed ones."""
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        spec = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": name,
+            "language": "python",
+            "env": {"PYTHONPATH": os.pathsep.join(paths)},
+        }
+        file = self._home / FOLDERS["JUPYTER_DATA_DIR"] / "kernels" / name / "kernel.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(spec))
+
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs."""
+        (session,) = self.api("sessions").json()
+        self.api(f"kernels/{session['kernel']['id']}/interrupt", "POST")
 
     def stop_kernels(self) -> None:
         """End all kernels, so that the next notebook gets a fresh one."""
@@ -275,17 +291,6 @@ class LabNotebook:
     def _cell(self, index: int) -> Locator:
         return self._page.locator(".jp-CodeCell").nth(index)
 
-    def reopen(self) -> None:
-        """Save and close the notebook, end its kernel, and open it again with a new one."""
-        self.close()
-        self._open()
-
-    def restart(self) -> None:
-        """Restart the kernel, as by the menu."""
-        self._page.evaluate(RESTART)
-        self._page.get_by_role("button", name="Confirm Kernel Restart").click()
-        wait_until(lambda: self._page.evaluate(CONNECTED))
-
     def move_up(self, index: int) -> None:
         """Change the places of a cell and of the one above it."""
         self._page.evaluate(MOVE_UP, index)
@@ -312,6 +317,22 @@ class LabNotebook:
         """Save the notebook and return a cell's outputs as they are in the file."""
         self._page.evaluate(SAVE)
         return nbformat.read(self._file, as_version=4).cells[index].outputs
+
+
+@contextlib.contextmanager
+def board_app(*options: str, **environment: str) -> Iterator[str]:
+    """Run ``bulknb board``; gives the address of its page. Ctrl-C ends it, without an error."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bulknb", "board", "--no-browser", *options],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

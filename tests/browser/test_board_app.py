@@ -1,11 +1,9 @@
 """`bulknb board`: the board as a page of its own, served by Voila."""
 
-import os
-import signal
-import subprocess
-import sys
+import contextlib
 
 import pytest
+from lab import board_app
 from playwright.sync_api import expect
 
 import bulknb
@@ -23,36 +21,25 @@ def org():
         yield org, sandbox
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Run the command; gives the page's address. Ctrl-C ends it."""
-    running = []
-
-    def serve(*options, **environment):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bulknb", "board", "--no-browser", *options],
-            env=os.environ | environment | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        return process.stdout.readline().split()[-1]
-
-    yield serve
-    for process in running:
-        process.send_signal(signal.SIGINT)
-        with process:  # closes its output
-            assert process.wait(20) == 0
-
-
 def rows(page, text=""):
     return page.locator(".body .row:visible").filter(has_text=text)
 
 
-def test_the_app_filters_selects_and_aborts_what_was_confirmed(org, serve, new_page):
+@pytest.fixture
+def page_of(new_page):
+    """Run the command with these options, and open its page."""
+    with contextlib.ExitStack() as running:
+
+        def page_of(*options, **environment):
+            new_page.goto(running.enter_context(board_app(*options, **environment)))
+            return new_page
+
+        yield page_of
+
+
+def test_the_app_filters_selects_and_aborts_what_was_confirmed(org, page_of):
     org, sandbox = org
-    page = new_page
-    page.goto(serve(BULKNB_INSTANCE_URL=sandbox.url, BULKNB_ACCESS_TOKEN=sandbox.token))
+    page = page_of(BULKNB_INSTANCE_URL=sandbox.url, BULKNB_ACCESS_TOKEN=sandbox.token)
     expect(page.get_by_role("button", name="Open", exact=True)).to_be_enabled()
     page.get_by_label("Object").select_option("Contact")
     expect(rows(page)).to_have_count(2)
@@ -76,15 +63,14 @@ def test_the_app_filters_selects_and_aborts_what_was_confirmed(org, serve, new_p
     assert sandbox.token not in page.content()
 
 
-def test_the_demonstration_says_that_it_is_one(serve, new_page):
-    new_page.goto(serve("--demo", BULKNB_ORG="nobody"))
-    expect(new_page.get_by_text("This is a demonstration, not your org.")).to_be_visible()
-    expect(rows(new_page, "InProgress").first).to_be_visible()
-    expect(new_page.get_by_text("There was an error")).to_have_count(0)
+def test_the_demonstration_says_that_it_is_one(page_of):
+    page = page_of("--demo", BULKNB_ORG="nobody")
+    expect(page.get_by_text("This is a demonstration, not your org.")).to_be_visible()
+    expect(rows(page, "InProgress").first).to_be_visible()
+    expect(page.get_by_text("There was an error")).to_have_count(0)
 
 
-def test_the_page_needs_its_token(serve, new_page):
-    url = serve("--demo")
-    new_page.goto(url.partition("?")[0])
-    expect(new_page.get_by_role("grid")).to_have_count(0)
-    assert "/login" in new_page.url
+def test_the_page_needs_its_token(new_page):
+    with board_app("--demo") as url:
+        new_page.goto(url.partition("?")[0])
+        assert "/login" in new_page.url

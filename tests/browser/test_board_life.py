@@ -49,7 +49,7 @@ def test_fifty_runs_of_a_board_and_of_a_panel_leave_threads_and_comms_where_they
         for _ in range(times):
             notebook.run(3)
         answered(notebook, 3)
-        expect(notebook.output(3).get_by_text("as of")).to_be_visible()
+        expect(notebook.output(3).locator("button:visible", has_text="Close")).to_have_count(2)
         return notebook.evaluate(ALIVE)
 
     threads, comms = eval(run(3))
@@ -98,7 +98,7 @@ def test_news_leave_the_focus_the_place_and_the_selection_alone(notebook, page):
 def test_a_board_reopened_without_its_kernel_is_a_table_that_says_how_old_it_is(notebook):
     shown(notebook, 2)
     expect(notebook.output(2).get_by_role("table")).to_be_hidden()
-    notebook.reopen()
+    notebook.reopen_without_kernel()
     output = notebook.output(2)
     expect(output.get_by_role("table")).to_be_visible()
     expect(output.get_by_role("row")).to_have_count(7)
@@ -111,7 +111,7 @@ def test_after_a_restart_the_board_says_that_it_is_of_the_past_and_offers_nothin
     shown(notebook, 2)
     board = notebook.output(2)
     board.locator(".body .row").first.click()
-    notebook.restart()
+    notebook.restart_kernel()
     expect(board.get_by_text(NO_ANSWER)).to_be_visible()
     expect(board.locator(".body .row:visible")).to_have_count(6)
     for verb in board.locator(".verbs button").all():
