@@ -11,6 +11,7 @@ from ._overview import overview
 from ._processing_times import processing_times, processing_times_figure
 from ._throughput import throughput
 from ._timeline import timeline
+from ._trend import trend
 
 __all__ = [
     "batches",
@@ -20,4 +21,5 @@ __all__ = [
     "processing_times_figure",
     "throughput",
     "timeline",
+    "trend",
 ]

@@ -212,7 +212,7 @@ def legend_above(ax: Axes, *, ncols: int = 3, title: str = "") -> Legend:
         title=title,
         title_fontsize=FONT_SIZE,
     )
-    for text in legend.get_texts():
+    for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)
     return legend
 
