@@ -73,7 +73,7 @@ def trend(
     Notes
     -----
     Lines are running medians, of seven jobs or a twentieth, which begin anew at a step; where steps
-    are is for rank statistics to tell, at odds of 1 in 100. Times are summed over batches. A job far
+    are is for rank statistics to tell, at odds of 1 in 100. Times are sums over batches. A job far
     above all others stands on the upper edge.
     """
     needed = ["created_date", "number_records_processed", "total_processing_time_ms"]
