@@ -24,6 +24,7 @@ from ._memory import Memory
 from ._snapshots import OrgKey, Which, moment
 from ._states import state_intervals
 from ._stuck import span
+from ._trend import Trend, trend
 from ._wire import Wire
 from .errors import InputError, LedgerError
 
@@ -141,6 +142,23 @@ class History:
             the duration. Without another sign a state began when it was seen first.
         """
         return state_intervals(self.snapshots(last, **which))
+
+    def trend(self, object: str, operation: str, *, last: str | None = None) -> Trend:
+        """Return how the pace of one kind of job went, and where it changed: `bulknb.trend`.
+
+        Parameters
+        ----------
+        object, operation : str
+            The kind of job, such as "Contact" and "upsert".
+        last : str, optional
+            Jobs created in the last "30d", "12h", ...
+
+        Raises
+        ------
+        InputError
+            No such jobs are known; the message says which are.
+        """
+        return trend(self.frame(last), object=object, operation=operation)
 
     def record(self, last: str = "7d") -> pd.DataFrame:
         """Look at the org's jobs and keep them, with counts and times; return what was new.

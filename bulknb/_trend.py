@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import pandas as pd
 from ._findings import TIMES, Finding, cards, day, number, pace, sentences
 from ._history import JobInfos, jobs_frame
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["RATES", "Step", "Trend", "rates", "steps", "trend", "weight"]
 
@@ -117,12 +121,15 @@ class Trend:
         One row per finished job: see `rates`.
     steps : tuple of Step
         Since when it is another pace, oldest first.
+    history : DataFrame
+        The jobs, as `bulknb.jobs_frame` gives them.
     """
 
     object: str
     operation: str
     frame: pd.DataFrame
     steps: tuple[Step, ...]
+    history: pd.DataFrame
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -134,6 +141,12 @@ class Trend:
             same = f"No step in the pace of {jobs:,} jobs of {kind} stands out from their spread."
             return (Finding("steady", same, {"jobs": jobs}),)
         return tuple(step.finding for step in sorted(self.steps, key=weight, reverse=True))
+
+    def plot(self, **kwargs: Any) -> Axes:
+        """Show it: `bulknb.plots.trend`."""
+        from .plots import trend
+
+        return trend(self.history, **kwargs)
 
     def __str__(self) -> str:
         return sentences(self.findings)
@@ -164,7 +177,8 @@ def trend(history: JobInfos, *, object: str, operation: str) -> Trend:
     if not chosen.any():
         kinds = (frame["operation"] + " " + frame["object"]).dropna().value_counts().index[:8]
         raise InputError(f"No job of {operation} {object} is known; known: {', '.join(kinds)}")
-    return Trend(object, operation, rates(frame[chosen]), tuple(steps(frame[chosen])))
+    jobs = frame[chosen]
+    return Trend(object, operation, rates(jobs), tuple(steps(jobs)), jobs)
 
 
 def rates(history: JobInfos) -> pd.DataFrame:

@@ -44,6 +44,7 @@ SHORTCUTS = {
     ("Load.explain", "_past"),
     ("Load.report", "report"),
     ("Org.board", "widgets"),
+    ("Trend.plot", "plots"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 UNITS = {*LEVEL, "sandbox"}

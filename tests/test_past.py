@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
 import bulknb
@@ -343,3 +344,16 @@ def test_what_was_seen_of_jobs_explains_a_load_a_job_and_jobs(org):
         assert found["past"].numbers["jobs"] == 3
         assert found["queue"].numbers["jobs"] == 1
     assert "past" not in {finding.kind for finding in last.explain(past=[])}
+
+
+def test_the_trend_of_a_kind_of_job_is_found_and_drawn(org):
+    rows = pd.DataFrame({"LastName": ["Hopper"] * 20})
+    for _ in range(3):
+        org.load(rows, "Contact", "insert").wait()
+
+    found = org.history.trend("Contact", "insert")
+
+    assert len(found.frame) == len(found.history) == 3
+    assert "insert Contact" in str(found)
+    ax = found.plot(ax=Figure().subplots())
+    assert "insert Contact" in ax.get_legend().get_title().get_text()
