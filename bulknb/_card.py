@@ -10,9 +10,6 @@ from ._html import Bar, Cell, Mark, Step, Tone, strip, table
 
 __all__ = ["Card", "Reasons", "as_of", "moment", "stepper"]
 
-#: How a step is marked that is the present one.
-_PRESENT = ("now", "end", "bad")
-
 #: A fact's name and value, with what is shown over it.
 Fact = tuple[str, Cell]
 
@@ -60,8 +57,7 @@ class Card:
 
     def text(self) -> str:
         """Return the same as text, a fact a line."""
-        facts = [(name, cell.text) for name, cell in self.facts]
-        facts = [*self._state(), *facts]
+        facts = [*self._state(), *((name, cell.text) for name, cell in self.facts)]
         width = max((len(name) for name, _ in facts), default=0)
         lines = [" · ".join(filter(None, [self.title, *self.subtitle]))]
         lines += [f"  {name:{width}}  {value}" for name, value in facts]
@@ -77,13 +73,13 @@ class Card:
     @property
     def state(self) -> str:
         """The name of the present step, "" if it is not known."""
-        return next((step.name for step in self.steps if step.mark in _PRESENT), "")
+        return next((step.name for step in self.steps if step.present), "")
 
     def _state(self) -> list[tuple[str, str]]:
         return [
             ("State", f"{step.name} ({step.note})" if step.note else step.name)
             for step in self.steps
-            if step.mark in _PRESENT
+            if step.present
         ]
 
 

@@ -41,8 +41,8 @@ _STRIP = _JINJA.from_string(
 {% if steps %}
 <ol style="{{ ol }}" aria-label="State">
 {% for step in steps %}
-<li style="{{ li }}{% if step.mark in marked %}; font-weight: 600{% endif %}"\
-{% if step.mark in marked %} aria-current="step"{% endif %}>\
+<li style="{{ li }}{% if step.present %}; font-weight: 600{% endif %}"\
+{% if step.present %} aria-current="step"{% endif %}>\
 {% if not loop.first %}<span style="{{ faint }}" aria-hidden="true">→ </span>{% endif %}\
 <span aria-hidden="true" style="color: {{ colours[marks[step.mark][1]] }}">\
 {{ marks[step.mark][0] }}</span> \
@@ -171,6 +171,11 @@ class Step:
     mark: Mark
     note: str = ""
 
+    @property
+    def present(self) -> bool:
+        """Whether it is the one that the job is at, or ended with."""
+        return self.mark in ("now", "end", "bad")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -249,7 +254,6 @@ def strip(
         bars=bars,
         notes=[note for note in notes if note],
         marks=_MARKS,
-        marked=("now", "end", "bad"),
         colours=_COLOURS | _PART_COLOURS,
         edge=_edge(tone),
         **_STRIP_STYLES,
