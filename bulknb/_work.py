@@ -197,7 +197,6 @@ class Work:
         for part in self.parts:
             if part.awaits_results:
                 self._attempt(functools.partial(self._sending.collect, part, self.rows))
-                give_back()
 
     def accounted(self) -> pa.Table:
         """Return the outcome of each row, in the order of the source, and ``unknown_reason``.
@@ -279,7 +278,6 @@ class Work:
         for part in [part for part in self.parts if not part.committed]:
             yield part, rows.data(part.start, part.stop)
         for chunk in rows.chunks(max((part.stop for part in self.parts), default=0)):
-            give_back()
             part = Part.of(len(self.parts), chunk, rows, marked=self._sending.by_content)
             self.parts.append(part)
             yield part, chunk.data

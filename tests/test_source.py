@@ -300,4 +300,4 @@ def test_slabs_of_a_frame_are_small_where_its_rows_are_large():
 
     rows = _chunks._slab_rows(Source.of(frame), Encoding())
 
-    assert np.isclose(rows, 83, atol=2)
+    assert np.isclose(rows, 41, atol=1)

@@ -18,7 +18,7 @@ from .._jobinfo import JobInfo
 from .._jobs import IngestJob, Job
 from .._outcomes import OUTCOMES, codes_of
 from .._reconcile import matched, matched_by_mark, settled_results
-from .._rows import Rows
+from .._rows import Rows, give_back
 from ..errors import (
     ApiError,
     AuthenticationError,
@@ -47,6 +47,7 @@ class IngestSender(Sender):
 
     def send(self, part: Part, data: bytes) -> None:
         """Send the rows with a job of their own; see `Sender.send`."""
+        give_back()  # what the writing of these rows took: a file of 2.0 is large
         patience = Patience(self.wire.clock, SENDING_SECONDS)
         part.refused = None
         part.tries += 1
@@ -142,6 +143,7 @@ class IngestSender(Sender):
 
     def collect(self, part: Part, rows: Rows | None) -> None:
         """Bring the results and find the row that each of them is of."""
+        give_back()
         job = _job(part)
         for pause in (*READ_AGAIN_SECONDS, None):
             results = self._results(part, job, by_mark=True)
