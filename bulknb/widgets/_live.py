@@ -84,9 +84,10 @@ class Drawing:
         `after` follows it: what can still be done.
         """
         style = _LIVES_AFTER if after else ""
-        bundles = [after, {**static, "text/html": static["text/html"] + style}]
+        bundles = [{**static, "text/html": static["text/html"] + style}, after]
+        # In this order: no button is there twice, not even for a moment.
         for handle, bundle, before in zip(
-            (self._spare, self._live), bundles, self._frozen, strict=True
+            (self._live, self._spare), bundles, self._frozen, strict=True
         ):
             if bundle != before:  # a view that is sent again is drawn again
                 handle.update(bundle, raw=True)

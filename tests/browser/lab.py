@@ -49,7 +49,10 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
 
-OPEN = """(path) => window.jupyterapp.commands.execute("docmanager:open", {path})"""
+# It returns nothing: what the command returns is too much to be handed to the test.
+OPEN = """async (path) => {
+    await window.jupyterapp.commands.execute("docmanager:open", {path});
+}"""
 
 # The indicator says "idle" before a kernel is connected, when running a cell does nothing at all:
 # the session's own promises are to be waited for.
