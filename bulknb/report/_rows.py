@@ -61,9 +61,22 @@ def _of_loads(loads: Sequence[Load]) -> str:
     if not counts["sent"]:
         return "There were no rows to load."
     if counts["success"] == counts["sent"]:
-        return f"All {counts['sent']:,} rows {good}."
-    others = [f"{counts[name]:,} {words}" for name, words in _FATES.items() if counts[name]]
-    return f"{counts['success']:,} of {counts['sent']:,} rows {good}; {listed(others)}."
+        return (
+            f"All {counts['sent']:,} rows {good}."
+            if counts["sent"] > 1
+            else f"The row {_one(good)}."
+        )
+    others = [
+        f"{counts[name]:,} {words if counts[name] > 1 else _one(words)}"
+        for name, words in _FATES.items()
+        if counts[name]
+    ]
+    return f"{counts['success']:,} of {plural(counts['sent'], 'row')} {good}; {listed(others)}."
+
+
+def _one(words: str) -> str:
+    """Return what is said of many as it is said of one."""
+    return words.replace("are ", "is ").replace("were ", "was ")
 
 
 def _proof(loads: Sequence[Load]) -> Section:
