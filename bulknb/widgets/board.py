@@ -69,6 +69,9 @@ _SNAPSHOT = """<style>
 </style>
 <div class="bulknb-snapshot" data-name="{name}">{table}</div>"""
 
+#: Classes: what the server says between dollars is no formula, which Jupyter would typeset.
+_NO_MATH = "mathjax_ignore tex2jax_ignore"
+
 Row = list[Any]
 
 
@@ -152,7 +155,8 @@ class JobBoard:
         return f"Jobs of {self.grid.org}, {self.grid.status}\n{self._listed()!r}"
 
     def _repr_html_(self) -> str:
-        return f"{self._listed()._repr_html_()}<div>{self.grid.status}</div>"
+        table = self._listed()._repr_html_()
+        return f'<div class="{_NO_MATH}">{table}<div>{self.grid.status}</div></div>'
 
     def _listed(self) -> Jobs:
         jobs = self.jobs.jobs.values()
