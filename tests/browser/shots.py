@@ -3,6 +3,7 @@
 python tests/browser/shots.py [folder]
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -71,6 +72,8 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "shots")
     folder.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=60_000)
+    ledger = tempfile.TemporaryDirectory()
+    os.environ["BULKNB_LEDGER"] = str(Path(ledger.name) / "ledger.sqlite")
     playwright = start_playwright()
     browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS)
     shoot_lab(browser, folder)
@@ -79,6 +82,7 @@ def main() -> None:
             shoot_app(context.new_page(), folder, url, theme)
     browser.close()
     playwright.stop()
+    ledger.cleanup()
     sys.stdout.write(f"{len(list(folder.glob('*.png')))} pictures in {folder}\n")
 
 
