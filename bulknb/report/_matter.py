@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from .._lists import Known
 from .._load import Load
 from .._past import History, explained
 from .._wire import Clock, Wire
-from ..errors import BulkError, InputError
+from ..errors import BulkError, InputError, LedgerError
 from ._parts import some
 
 
@@ -75,6 +76,16 @@ class Matter:
         if self.wire is None:
             return explain(self.history, past=past)
         return explained(self.wire, self.history, past=past)
+
+    def so_far(self, past: Any) -> pd.DataFrame:
+        """The jobs, and those before: of the past that is given, or else what the ledger has."""
+        if past is None and self.wire:
+            with contextlib.suppress(LedgerError):
+                past = History(self.wire.organization or self.wire.origin).frame()
+        if past is None:
+            return self.history
+        before = jobs_frame(past)
+        return pd.concat([before[~before["id"].isin(self.history["id"])], self.history])
 
     @property
     def users(self) -> str:

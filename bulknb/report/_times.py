@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from ..plots import processing_times_figure
+from .._trend import steps, weight
+from ..plots import processing_times_figure, trend
 from ._matter import Matter
 from ._parts import Picture, Section, Table, number, text, took
 from ._svg import picture
@@ -35,11 +37,27 @@ def times(matter: Matter, past: Any = None) -> Iterator[Section]:
     """Yield where the processing time of the jobs went, and whether it was always so."""
     history = matter.history
     said: dict[str, list[str]] = {title: [] for title in (_WENT, *_TITLES.values())}
-    for finding in matter.explain(past):
+    pictures: dict[str, list[Picture]] = {}
+    found = matter.explain(past)
+    for finding in found:
         said[_TITLES.get(finding.kind, _WENT)].append(finding.sentence)
     here = said.pop(_WENT)
     yield Section(_WENT, here, [_bars(history, " ".join(here))], list(_parts(history)))
-    yield from (Section(title, found) for title, found in said.items() if found)
+    if turns := [finding.sentence for finding in found if finding.kind == "step"]:
+        pictures[_TITLES["step"]] = list(_trend(matter.so_far(past), turns))
+    for title, sentences in said.items():
+        if sentences:
+            yield Section(title, sentences, pictures.get(title, ()))
+
+
+def _trend(history: pd.DataFrame, told: list[str]) -> Iterator[Picture]:
+    """Yield the pace of the kind of job that changed most of those that were told of."""
+    turns = sorted((step for step in steps(history) if step.sentence in told), key=weight)
+    for step in turns[-1:]:
+        figure = Figure(figsize=(_WIDTH, 3.2), layout="constrained")
+        trend(history, object=step.object, operation=step.operation, ax=figure.add_subplot())
+        title = f"Processing time of 1,000 rows, {step.operation} {step.object}, job by job"
+        yield picture(figure, "trend", title=title, description=step.sentence)
 
 
 def _bars(history: pd.DataFrame, description: str) -> Picture:
