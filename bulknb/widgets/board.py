@@ -15,6 +15,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from .._html import NO_MATH
 from .._jobs import Job
 from .._jobs.facts import tone
 from .._listing import Jobs
@@ -68,9 +69,6 @@ _SNAPSHOT = """<style>
 {{ display: none }}
 </style>
 <div class="bulknb-snapshot" data-name="{name}">{table}</div>"""
-
-#: Classes: what the server says between dollars is no formula, which Jupyter would typeset.
-_NO_MATH = "mathjax_ignore tex2jax_ignore"
 
 Row = list[Any]
 
@@ -156,7 +154,7 @@ class JobBoard:
 
     def _repr_html_(self) -> str:
         table = self._listed()._repr_html_()
-        return f'<div class="{_NO_MATH}">{table}<div>{self.grid.status}</div></div>'
+        return f'<div class="{NO_MATH}">{table}<div>{self.grid.status}</div></div>'
 
     def _listed(self) -> Jobs:
         jobs = self.jobs.jobs.values()
