@@ -165,7 +165,7 @@ def test_the_examples_of_the_readme_run_one_after_the_other(capsys, monkeypatch,
     assert "REQUIRED_FIELD_MISSING" in capsys.readouterr().out
     assert plt.gca().get_xlabel().startswith("Processing time")
     assert set(names["past"]["object"]) == {"Contact"}
-    assert len(names["waits"]) == 1
+    assert len(names["waits"]) == 2
     assert (tmp_path / "jobs.parquet").exists()
     plt.close("all")
 
