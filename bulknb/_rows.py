@@ -129,6 +129,7 @@ class Rows:
 
     def signs(self, chunk: Chunk) -> tuple[list[str], Marks]:
         """Return the columns that tell the rows of a chunk apart, and each row's mark over them."""
+        give_back()  # what the writing of the chunk took
         names = sorted(self._chunks.header, key=lambda name: name != self.key)
         return sign(names, functools.partial(self._chunks.marks, chunk))
 

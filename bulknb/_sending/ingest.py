@@ -47,7 +47,6 @@ class IngestSender(Sender):
 
     def send(self, part: Part, data: bytes) -> None:
         """Send the rows with a job of their own; see `Sender.send`."""
-        give_back()  # what the writing of these rows took: a file of 2.0 is large
         patience = Patience(self.wire.clock, SENDING_SECONDS)
         part.refused = None
         part.tries += 1
