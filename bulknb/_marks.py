@@ -1,7 +1,7 @@
 """Rows as text -> a number for each, the same in every process: equal rows have equal ones.
 
-That unequal rows have equal ones is as unlikely as it gets with 64 bits. Each text is a polynomial
-of its bytes, worked out for many texts at once by running sums.
+That unequal rows have equal ones is as unlikely as it gets with 64 bits, unless their texts were
+made for it. Each text is a polynomial of its bytes, worked out for many at once by running sums.
 """
 
 from __future__ import annotations
