@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ __all__ = [
 #: IPython's function, which has no types.
 publish: Callable[..., Any] = display
 
-#: Roots that were on a page and are on none any more.
-_left: set[ipywidgets.DOMWidget] = set()
+#: Roots that were on a page and are on none any more, and what closes each.
+_left: dict[ipywidgets.DOMWidget, Callable[[], object]] = {}
 #: Of a widget whose kernel has gone JupyterLab shows an error alone, even if HTML goes with it.
 _DEAD = ".jp-OutputArea-child:has(> .jupyter-widgets):not(:has(> .jupyter-widgets > *))"
 #: So the widget's card follows it, out of sight, and takes the error's place.
@@ -120,7 +121,10 @@ def answer_while_busy(root: ipywidgets.DOMWidget) -> None:
 
 
 def close_when_left(
-    root: ipywidgets.DOMWidget, *, unless: Callable[[], bool] = lambda: False
+    root: ipywidgets.DOMWidget,
+    close: Callable[[], object] | None = None,
+    *,
+    unless: Callable[[], bool] = lambda: False,
 ) -> None:
     """Close `root` some time after its last view has gone; `open_tree` brings it back.
 
@@ -129,10 +133,13 @@ def close_when_left(
     back: so it is closed only when one more is made, as by the cell that runs anew.
     """
     while _left:
-        close_tree(_left.pop())
+        _left.popitem()[1]()
 
     def counted(change: dict[str, Any]) -> None:
-        (_left.discard if change["new"] or unless() else _left.add)(root)
+        if change["new"] or unless():
+            _left.pop(root, None)
+        else:
+            _left[root] = close or partial(close_tree, root)
 
     root._view_count = 0
     root.observe(counted, "_view_count")

@@ -125,7 +125,7 @@ class LivePanel(ABC):
         for root in (self.box, self.rest):
             root.add_class("bulknb-live")
             # Of a frozen panel what is left closes by itself.
-            close_when_left(root, unless=lambda: self._frozen)
+            close_when_left(root, self.close, unless=lambda: self._frozen)
             root.observe(self._views_changed, "_view_count")
             answer_while_busy(root)
 

@@ -29,7 +29,8 @@ def opened(open_notebook):
 
 @pytest.fixture
 def notebook(opened):
-    """The notebook with a new org of six jobs."""
+    """The notebook with a new org of six jobs, nothing of the last one in sight."""
+    opened.clear_outputs()
     opened.run(0)
     return opened
 
