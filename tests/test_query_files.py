@@ -50,14 +50,16 @@ def test_one_csv_file_holds_the_texts(org, sandbox, tmp_path):
 
 @pytest.mark.parametrize("name", ["out", "out.parquet", "out.csv"])
 def test_no_file_ever_holds_a_part_of_the_result(org, sandbox, tmp_path, name):
+    folder = tmp_path / "results"
+    folder.mkdir()
     accounts(sandbox, 120)
     sandbox.faults.add(*[Fault("trunc_ok", path="/results", nth=7 + n) for n in range(20)])
     query = org.query(SOQL, page_rows=10)
 
     with pytest.raises(BulkError):
-        query.to_csv(tmp_path / name) if name == "out.csv" else query.to_parquet(tmp_path / name)
+        query.to_csv(folder / name) if name == "out.csv" else query.to_parquet(folder / name)
 
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("more", [[], ["--slices", "CreatedDate"], ["--pk-chunking"]])

@@ -126,7 +126,7 @@ def new_page(browser):
 
 @pytest.fixture(scope="module")
 def open_notebook(jupyter, page):
-    """Open a notebook of these cells; it is closed after the module's last test."""
+    """Open notebooks of these cells; they are closed after the module's last test."""
     opened = []
 
     def open_notebook(*cells, **options):
@@ -134,5 +134,5 @@ def open_notebook(jupyter, page):
         return opened[-1]
 
     yield open_notebook
-    for notebook in opened:
+    for notebook in opened[-1:]:
         notebook.close()

@@ -92,9 +92,9 @@ MOVE_UP = """(index) => {
 CLEAR = """() => window.jupyterapp.commands.execute("notebook:clear-all-cell-outputs")"""
 
 CLOSE = """async () => {
-    const commands = window.jupyterapp.commands;
-    await commands.execute("docmanager:save");  // else Lab asks
-    await commands.execute("application:close-all");
+    const app = window.jupyterapp;
+    for (const widget of app.shell.widgets("main")) await widget.context?.save();  // else Lab asks
+    await app.commands.execute("application:close-all");
 }"""
 
 RESTART = """() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"""
@@ -260,7 +260,7 @@ class LabNotebook:
         wait_until(lambda: self._page.evaluate(CONNECTED))
 
     def close(self) -> None:
-        """Close the notebook and end its kernel."""
+        """Close the notebook and end its kernel, and with it all others."""
         self._page.evaluate(CLOSE)
         self._server.stop_kernels()
 
