@@ -111,6 +111,7 @@ def test_the_scan_finds_what_is_planted(at):
 def test_no_artifact_holds_the_token(sandbox, tmp_path: Path, caplog):
     caplog.set_level(1)
     caplog.set_level(1, logger="bulknb")
+    ipywidgets.Widget.close_all()  # what other tests have left open
     org = sandbox.connect(in_process=True)
     load = org.load(pd.DataFrame({"LastName": ["Doe", None]}), "Contact", "insert").wait()
     job = load.jobs[0]
