@@ -46,7 +46,7 @@ _PATIENCE_SECONDS = 30.0
 _BUSY = ("locked", "busy")
 _JITTER = random.SystemRandom()
 
-_VERSION = 2
+_VERSION = 3
 _LOADS = """
 CREATE TABLE load (
     id TEXT PRIMARY KEY, org TEXT NOT NULL, parent TEXT, began REAL NOT NULL, ended REAL,
@@ -368,11 +368,14 @@ def _migrate(db: sqlite3.Connection) -> None:
         raise LedgerError("The ledger was written by a newer bulknb: update bulknb")
     if version == _VERSION:
         return
+    # Up to version 2 rows had other marks: a load that was broken off cannot be told by them.
+    for table in ("load", "part", "mark", "made"):
+        db.execute(f"DROP TABLE IF EXISTS {table}")
+    for statement in _LOADS.split(";"):
+        db.execute(statement)
     if version == 0:
-        for statement in _LOADS.split(";"):
-            db.execute(statement)
         _snapshots.make_tables(db)
-    else:
+    elif version == 1:
         _from_1(db)
     db.execute(f"PRAGMA user_version = {_VERSION}")
 

@@ -142,11 +142,11 @@ class IngestSender(Sender):
 
     def collect(self, part: Part, rows: Rows | None) -> None:
         """Bring the results and find the row that each of them is of."""
-        give_back()
         job = _job(part)
         for pause in (*READ_AGAIN_SECONDS, None):
             results = self._results(part, job, by_mark=True)
             found = matched_by_mark(part.marks, results, job.id)
+            give_back()
             if len(results) == len(part) and not _lost(found):
                 break
             if pause is not None:
