@@ -20,7 +20,7 @@ lab: .venv/dev  ## open the first notebook in JupyterLab
 	.venv/bin/jupyter lab notebooks/01_first_look.ipynb
 
 test: check  ## what continuous integration runs: check, all tests and notebooks, interop
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-in-browser test-besides
+	@$(MAKE) --no-print-directory --jobs 2 test-in-browser test-besides
 	@$(MAKE) --no-print-directory interop
 
 test-in-browser: .venv/dev
