@@ -8,7 +8,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check \
 NPM = PATH="$(CURDIR)/.venv-interop/bin:$$PATH" NODE_OPTIONS=--use-system-ca \
 	npm --loglevel error --no-update-notifier --no-audit --no-fund
 
-.PHONY: help demo lab test test-in-browser test-besides check interop interop-big bench shots clean
+.PHONY: help demo lab test pytest check interop interop-big bench shots clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -20,14 +20,11 @@ lab: .venv/dev  ## open the first notebook in JupyterLab
 	.venv/bin/jupyter lab notebooks/01_first_look.ipynb
 
 test: check  ## what continuous integration runs: check, all tests and notebooks, interop
-	@$(MAKE) --no-print-directory --jobs 2 test-in-browser test-besides
-	@$(MAKE) --no-print-directory interop
+	@$(MAKE) --no-print-directory --jobs 2 pytest interop
 
-test-in-browser: .venv/dev
-	.venv/bin/python -m pytest tests/browser
-
-test-besides: .venv/dev
+pytest: .venv/dev
 	.venv/bin/python -m pytest --nbval-lax --ignore tests/browser
+	.venv/bin/python -m pytest tests/browser
 
 check: .venv/dev  ## lint, format and types
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

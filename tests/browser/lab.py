@@ -190,7 +190,7 @@ class JupyterServer:
         (file,) = runtime.rglob(f"kernel-{session['kernel']['id']}.json")
         client = BlockingKernelClient(connection_file=str(file))
         client.load_connection_file()
-        client.start_channels()
+        client.start_channels(hb=False)  # its thread may begin when the context has gone
         try:
             yield client
         finally:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from lab import wait_until
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -79,6 +80,7 @@ def test_without_its_kernel_what_became_of_the_rows_stays_and_no_offer(notebook)
     notebook.run(1)
     panel = notebook.output(1)
     expect(panel.get_by_role("button", name="Retry 2 rows")).to_be_visible()
+    wait_until(lambda: "UNABLE_TO_LOCK_ROW" in str(notebook.saved_outputs(1)))
     notebook.reopen_without_kernel()
     expect(panel.get_by_role("cell", name="UNABLE_TO_LOCK_ROW")).to_be_visible()
     expect(panel.get_by_text("Error displaying widget")).to_be_hidden()
