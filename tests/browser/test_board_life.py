@@ -46,17 +46,23 @@ def answered(notebook, index):
 
 
 def test_fifty_runs_of_a_board_and_of_a_panel_leave_threads_and_comms_where_they_were(notebook):
-    def run(times):
-        for _ in range(times):
-            notebook.run(3)
-        answered(notebook, 3)
-        expect(notebook.output(3).locator("button:visible", has_text="Close")).to_have_count(2)
-        return notebook.evaluate(ALIVE)
+    def alive():
+        """How many there are after some slow runs; what was left is closed at the next one."""
+        found = []
+        for _ in range(4):
+            shown(notebook, 3)
+            closes = notebook.output(3).locator("button:visible", has_text="Close")
+            expect(closes).to_have_count(2)
+            found.append(eval(notebook.evaluate(ALIVE)))
+        return [min(counts) for counts in zip(*found, strict=True)]
 
-    threads, comms = eval(run(3))
-    threads_then, comms_then = eval(run(RERUNS))
+    threads, comms = alive()
+    for _ in range(RERUNS):
+        notebook.run(3)
+    threads_then, comms_then = alive()
+
     assert threads_then <= threads
-    assert comms_then <= 2 * comms  # what was left last is closed when the next is made
+    assert comms_then <= comms
 
 
 def test_a_hidden_tab_asks_nothing_and_one_that_comes_back_goes_on(notebook, page):
