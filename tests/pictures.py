@@ -30,8 +30,10 @@ def query_job(number, total):
 def boxes(ax, label):
     """Left, right and middle height of each box that the legend calls `label`, in data units."""
     (artist,) = [c for c in ax.collections if c.get_label() == label]
-    corners = [path.vertices for path in artist.get_paths()]
-    return [(xy[:, 0].min(), xy[:, 0].max(), round(xy[:4, 1].mean(), 9)) for xy in corners]
+    corners = np.concatenate(
+        [path.vertices.reshape(-1, 5, 2)[:, :4] for path in artist.get_paths()]
+    )
+    return [(xy[:, 0].min(), xy[:, 0].max(), round(xy[:, 1].mean(), 9)) for xy in corners]
 
 
 def row_labels(ax):

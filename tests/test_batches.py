@@ -12,6 +12,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from pictures import boxes
 
 from bulknb import Batches, BatchInfo, JobInfo, plots
 
@@ -191,7 +192,7 @@ def test_labels_are_as_many_as_fit(ax, count):
     assert time.process_time() - started < 10
     assert 1 <= len(ax.get_yticks()) <= min(count, 60)
     assert ax.get_yticklabels()[0].get_text() == "…0000 10,000 rows"
-    assert len(bars(ax)[f"Completed ({count:,})"].get_paths()) == count
+    assert len(boxes(ax, f"Completed ({count:,})")) == count
 
 
 def test_foreign_text_is_never_mathtext(ax):
