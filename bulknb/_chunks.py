@@ -1,19 +1,21 @@
 """Rows -> CSV files of at most so many bytes, cut between records, the same bytes each time.
 
-Of rows in memory all are checked before the first file. A stream is checked as it is read: its
-error names the row, and nothing of that file is given out. What a chunk holds depends on its first
-and last row alone, so that a chunk read again, in another process too, has the same checksum.
+Of rows in memory all are checked before the first file is given out. A stream is checked as it is
+read: its error names the row, and nothing of that file is given out. What a chunk holds depends on
+its first and last row alone, so that a chunk read again, in another process too, has the same
+checksum.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 import tempfile
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -24,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import _csv
+from ._ahead import ahead
 from ._csv import Chunk
 from ._encode import Encoding
 from ._marks import Marks, are_distinct, column_marks, mark
@@ -85,10 +88,9 @@ class Chunks:
         self._spool = _Spool() if source.once else None
         self._step = _slab_rows(source, encoding)
         self._rows: _Held | _Stream | None = self._held
-        if source.held:
-            for at in range(0, len(source.held), self._step):
-                part = source.held.slice(at, at + self._step)
-                encoding.check(part.rows, part.labels)
+        self._first = self._chunk(self._held, 0) if self._held else None
+        if self._held and self._first:
+            self._check(self._held, self._first.stop)
 
     def __len__(self) -> int:
         """How many rows there are; of a stream, how many were read so far."""
@@ -101,7 +103,7 @@ class Chunks:
         """Yield the chunks from a row on that begins one; drop each before asking for the next."""
         self._rows = rows = self._open()
         rows.forget(start)
-        while chunk := self._chunk(rows, start):
+        while chunk := self._next(rows, start):
             start = chunk.stop
             if self._spool:
                 self._spool.keep(chunk)
@@ -167,6 +169,12 @@ class Chunks:
         held = self._source.held
         return held.frame if held else pd.DataFrame(index=self.index)
 
+    def _check(self, rows: _Held, at: int) -> None:
+        """Check the rows from this one on."""
+        while piece := rows.read(at, at + self._step):
+            self._encoding.check(piece.rows, piece.labels)
+            at += len(piece)
+
     def _open(self) -> _Held | _Stream:
         return self._held or _Stream(self._source, self._encoding, self._together)
 
@@ -178,6 +186,10 @@ class Chunks:
             yield start, piece
             start += len(piece)
             rows.forget(start)
+
+    def _next(self, rows: _Held | _Stream, start: int) -> Chunk | None:
+        first, self._first = self._first, None
+        return first if first and start == 0 else self._chunk(rows, start)
 
     def _chunk(self, rows: _Held | _Stream, start: int) -> Chunk | None:
         """Return the rows from ``start`` on that fill a file; None after the last one."""
@@ -195,17 +207,24 @@ class Chunks:
 
     def _fill(self, file: _File, rows: _Held | _Stream, at: int, stop: int) -> int:
         """Write rows until the file is full or ``stop`` is reached; return the row after them."""
-        while at < stop and (piece := rows.read(at, min(at + self._step, stop))):
-            table = self._encoding.table(piece.rows, piece.labels)
+        for table in ahead(self._encodings(rows, at, stop)):
             if not file.add(at, table):
                 # Encoded again, so that what is written depends on these rows alone.
                 stop = at + file.fitting(table)
-                del piece, table  # as below
+                del table  # as below
                 return self._fill(file, rows, at, stop)
-            at += len(piece)
-            del piece, table  # before the next ones take as much
+            at += len(table)
+            del table  # before the next ones take as much
             rows.forget(rows.cut(at))
         return at
+
+    def _encodings(
+        self, rows: _Held | _Stream, at: int, stop: int
+    ) -> Iterator[Callable[[], pa.Table]]:
+        """Yield what encodes the rows, slab by slab."""
+        while at < stop and (piece := rows.read(at, min(at + self._step, stop))):
+            at += len(piece)
+            yield functools.partial(self._encoding.table, piece.rows, piece.labels)
 
     def _too_large(self, label: object, *, alone: bool) -> InputError:
         if alone:
@@ -225,15 +244,16 @@ class _File:
         self._room = limit
 
     def add(self, at: int, table: pa.Table) -> bool:
-        """Write the slab that begins with this row and return whether it fits; else undo it."""
-        self._marks.append((at, self._out.tell()))
-        if not self._out.tell():
+        """Write the slab that begins with this row, if it fits; return whether it does."""
+        begin = self._out.tell()
+        if not begin:
             self._out.write(_csv.header(table))
         self._room = self._limit - self._out.tell()
-        _csv.write_into(self._out, table)
-        fits = self._out.tell() <= self._limit
-        if not fits:
-            self._take_back()
+        lines = _csv.lines(table)
+        fits = len(lines) <= self._room
+        if fits:
+            self._marks.append((at, begin))
+            self._out.write(lines)
         return fits
 
     def fitting(self, table: pa.Table) -> int:

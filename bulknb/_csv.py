@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
+from ._ahead import later
 from ._encode import Nulls, encode
 from .errors import UnexpectedAnswerError
 
@@ -21,10 +23,12 @@ __all__ = [
     "decode",
     "encode",
     "header",
+    "lines",
     "parse_options",
     "write",
-    "write_into",
 ]
+
+T = TypeVar("T")
 
 DELIMITERS = {
     "BACKQUOTE": "`",
@@ -37,9 +41,9 @@ DELIMITERS = {
 
 #: So much of a result file is read at once.
 _READ_BYTES = 1 << 20
+_AT_ONCE = 2  # such pieces
 _QUOTE = ord('"')
-# Large batches: each is one call into Python when the sink is a Python file.
-_ROWS_ONLY = pacsv.WriteOptions(include_header=False, batch_size=8_192)
+_ROWS_ONLY = pacsv.WriteOptions(include_header=False)
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,17 @@ def header(table: pa.Table) -> bytes:
     return write(table.slice(0, 0))
 
 
-def write_into(sink: Any, table: pa.Table) -> None:
-    """Write the rows of an encoded table, without header, into a binary file."""
+def lines(table: pa.Table) -> memoryview:
+    """Return the rows of an encoded table as CSV, without header."""
+    sink = pa.BufferOutputStream()  # to a Python file, each batch would wait for the interpreter
     pacsv.write_csv(table, sink, _ROWS_ONLY)
+    return memoryview(sink.getvalue())
 
 
 def size(table: pa.Table) -> int:
     """Return how many bytes of CSV the rows of an encoded table make."""
     sink = pa.MockOutputStream()
-    write_into(sink, table)
+    pacsv.write_csv(table, sink, _ROWS_ONLY)
     return int(sink.size())
 
 
@@ -123,35 +129,32 @@ class Reader:
         """Forget what has come: the file comes anew."""
         self._rest = b""
         self._names: list[str] | None = None
-        self._tables: list[pa.Table] = []
+        self._tables: list[Future[pa.Table]] = []
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes of the file."""
         for at in range(0, len(piece), _READ_BYTES):
             self._rest += piece[at : at + _READ_BYTES]
             if len(self._rest) >= _READ_BYTES and (end := _last_row_end(self._rest)):
-                self._read(self._rest[:end])
+                if len(self._tables) >= _AT_ONCE:
+                    self._tables[-_AT_ONCE].result()  # else what comes fast would fill the memory
+                self._tables.append(later(self._reading(self._rest[:end])))
                 self._rest = self._rest[end:]
 
     def table(self) -> pa.Table:
         """Return all rows, now that the file has come to its end."""
         if self._rest or not self._tables:
-            self._read(self._rest)
+            self._tables.append(later(self._reading(self._rest)))
         self._rest = b""
-        return pa.concat_tables(self._tables)
+        return pa.concat_tables([table.result() for table in self._tables])
 
-    def _read(self, rows: bytes) -> None:
+    def _reading(self, rows: bytes) -> Callable[[], pa.Table]:
+        """Return what reads some rows; the first ones begin with the header."""
         first = self._names is None
-        try:
-            if self._names is None:
-                self._names = _header(rows, self._sign)
-            table = self._parsed(rows, self._names, has_header=first)
-        except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-            trouble = type(error).__name__  # its text may quote a row
-        else:
-            self._tables.append(self._each(table))
-            return
-        raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
+        if self._names is None:
+            self._names = _told(lambda: _header(rows, self._sign))
+        names = self._names
+        return lambda: self._each(_told(lambda: self._parsed(rows, names, has_header=first)))
 
     def _parsed(self, rows: bytes, names: list[str], *, has_header: bool) -> pa.Table:
         if not names:
@@ -172,6 +175,15 @@ class Reader:
                 include_missing_columns=True,
             ),
         )
+
+
+def _told(read: Callable[[], T]) -> T:
+    """Return what is read; tell trouble without the text of Arrow's, which may quote a row."""
+    try:
+        return read()
+    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        trouble = type(error).__name__
+    raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
 
 
 def _last_row_end(text: bytes) -> int:

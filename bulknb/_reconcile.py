@@ -8,6 +8,7 @@ by position.
 
 from __future__ import annotations
 
+import functools
 import re
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._ahead import later
 from ._jobs import IngestJob
 from ._jobs.ingest import OUTCOMES as RESULT_SETS
 from ._marks import Marks, are_distinct, mark
@@ -152,8 +154,9 @@ def _one_to_one(mine: Marks, theirs: Marks) -> _Numbers | None:
     """Return where each mark is among the others if each is there once: the usual case, faster."""
     if len(mine) != len(theirs):
         return None
-    order, found = np.argsort(mine), np.argsort(theirs)
-    ordered = mine[order]
+    finding = later(functools.partial(np.argsort, theirs))
+    order = np.argsort(mine)
+    ordered, found = mine[order], finding.result()
     if (ordered != theirs[found]).any() or not are_distinct(ordered):
         return None
     places = np.empty(len(mine), np.int64)

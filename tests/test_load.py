@@ -225,7 +225,8 @@ def test_results_that_do_not_add_up_raise(org, monkeypatch):
 def test_a_failed_job_raises_with_the_servers_reason_and_accounts_for_its_rows(org, monkeypatch):
     # The check would stop this column: go around it, as a describe that is out of date would.
     load = Load(org._wire, trips(2), "Trip__c", "insert")
-    load._work.rows._chunks._encoding.header["Note__c"] = "Nope__c"
+    chunks = load._work.rows._chunks
+    chunks._encoding.header["Note__c"], chunks._first = "Nope__c", None
 
     with pytest.raises(JobFailedError, match="Field name not found : Nope__c"):
         load.start().wait()
