@@ -240,7 +240,8 @@ class Load:
         ``created``, ``error_code``, ``error_message``, ``error_fields``, ``job_id``,
         ``ambiguous`` for rows that are equal to another one with another outcome, and
         ``unknown_reason`` for rows whose fate is unknown: allocation_exceeded, results_expired,
-        unmatched, aborted_in_flight, batch_failed, unreachable or taken_over.
+        unmatched, aborted_in_flight, batch_failed, unreachable or taken_over. ``outcome`` and
+        ``job_id`` are categories, which take little memory.
 
         Raises
         ------

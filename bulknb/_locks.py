@@ -113,8 +113,8 @@ def locks(
         if name not in frame:
             raise InputError(f"There is no column {name!r}: give load.frame, and by= from it")
     known = frame["job_id"].notna()
-    place = frame.groupby("job_id").cumcount() // BATCH_ROWS
-    batch = frame.groupby([frame["job_id"], place]).ngroup().where(known, -1)
+    place = frame.groupby("job_id", observed=True).cumcount() // BATCH_ROWS
+    batch = frame.groupby([frame["job_id"], place], observed=True).ngroup().where(known, -1)
     return _traced(frame, columns, batch.to_numpy(), jobs_frame(jobs), past)
 
 
@@ -229,7 +229,9 @@ def _by_parent(
         batches=("batch", "nunique"),
     )
     in_jobs = known[["parent", "job_id"]].drop_duplicates()
-    tried = in_jobs["job_id"].map(retries).fillna(0).groupby(in_jobs["parent"]).sum()
+    tried = (
+        in_jobs["job_id"].astype("string").map(retries).fillna(0).groupby(in_jobs["parent"]).sum()
+    )
     found = found.assign(retries=tried).reset_index().astype({"parent": "string"})
     found = found[(found["failed"] > 0) | ((found["batches"] > 1) & (found["retries"] > 0))]
     names = pd.Series(column, index=found.index, dtype="string")

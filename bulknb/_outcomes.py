@@ -46,6 +46,9 @@ _SCHEMA = pa.schema(
     }
 )
 
+#: Each row has one of these, and of a million rows their texts would be 40 MB.
+_CATEGORIES = ("outcome", "job_id")
+
 #: ``CODE:text:Field1,Field2 --``, as "Get Job Failed Record Results" writes it.
 _ERROR_TEXT = r"^(?P<code>[A-Z][A-Z0-9_]*):(?P<message>(?s:.*)):(?P<fields>[^:]*?) ?--$"
 
@@ -121,17 +124,17 @@ def joined(outcomes: pa.Table, source: pd.DataFrame | None) -> pd.DataFrame:
     del outcomes, error, parts, texts, message  # each column goes when the frame has it
     frame = source.copy(deep=False)
     for name in list(columns):
-        values = _values(columns.pop(name))
+        values = _values(columns.pop(name), few=name in _CATEGORIES)
         if name == "Id" and name in source:
             values = pd.Series(values).fillna(pd.Series(source["Id"].array)).array
         frame[name] = values
     return frame
 
 
-def _values(column: pa.ChunkedArray) -> Any:
+def _values(column: pa.ChunkedArray, *, few: bool) -> Any:
     """Return a column as a frame has it."""
     if pa.types.is_dictionary(column.type):
-        column = column.cast(_TEXT)
+        column = column.unify_dictionaries() if few else column.cast(_TEXT)
     return column.to_pandas(types_mapper=_DTYPES.get).array
 
 

@@ -185,9 +185,17 @@ def folded(frame: pd.DataFrame, newer: pd.DataFrame, at: Positions) -> pd.DataFr
     """Return the frame with newer values in the rows at these positions."""
     frame = frame.copy(deep=False)
     for name in [name for name in newer.columns if name in frame]:
-        values = pd.Series(frame[name].array)
-        if values.dtype != newer[name].dtype:
+        values, new = pd.Series(frame[name].array), newer[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values, new = _of_one_kind(values, new.astype("category"))
+        elif values.dtype != new.dtype:
             values = values.astype(object)
-        values.iloc[at] = newer[name].array
+        values.iloc[at] = new.array
         frame[name] = values.array
     return frame
+
+
+def _of_one_kind(values: pd.Series, new: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return two columns of categories, each with those of both."""
+    values = values.cat.add_categories(new.cat.categories.difference(values.cat.categories))
+    return values, new.cat.set_categories(values.cat.categories)

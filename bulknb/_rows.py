@@ -30,6 +30,7 @@ Mode = Literal["parallel", "serial"]
 
 #: 100 MB is the most that Salesforce advises for a 2.0 job: it grows by half in its base64.
 CHUNK_BYTES = 95_000_000
+_WORTHWHILE_BYTES = 16 << 20
 #: API -> the most rows and bytes of one upload: a batch of 1.0 ("Bulk API Limits"), a job of 2.0.
 UPLOAD_LIMITS: dict[Api, tuple[float, float]] = {
     "1.0": (10_000, 10_000_000),
@@ -129,7 +130,7 @@ class Rows:
 
     def signs(self, chunk: Chunk) -> tuple[list[str], Marks]:
         """Return the columns that tell the rows of a chunk apart, and each row's mark over them."""
-        give_back()  # what the writing of the chunk took
+        give_back(len(chunk.data))
         names = sorted(self._chunks.header, key=lambda name: name != self.key)
         return sign(names, functools.partial(self._chunks.marks, chunk))
 
@@ -141,8 +142,13 @@ def in_source_order(outcomes: pa.Table, places: bytes | None) -> pa.Table:
     return outcomes.take(pa.array(np.argsort(np.frombuffer(places, np.uint32))))
 
 
-def give_back() -> None:
-    """Give memory back that Arrow and the C library keep for what may come: tens of MB each."""
+def give_back(used: int) -> None:
+    """Give memory back that Arrow and the C library keep for what may come.
+
+    They keep about as many bytes as were used; of few, this takes longer than it is worth.
+    """
+    if used < _WORTHWHILE_BYTES:
+        return
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(AttributeError, TypeError):  # glibc alone has it
         ctypes.CDLL(None).malloc_trim(0)

@@ -153,7 +153,6 @@ class Work:
     def run(self) -> None:
         """Do all of it."""
         self._tell("sending")
-        give_back()  # what the check of the rows took
         for step in (self.recover, self.send_all, self.seal, self.follow, self.collect):
             self._attempt(step)
         self.error = self.error or self._failed_job() or self._open_end()
@@ -214,7 +213,7 @@ class Work:
         outcomes = pa.concat_tables([*(part.accounted() for part in self.parts), rest])
         for part in self.parts:
             part.let_go()
-        give_back()
+        give_back(outcomes.nbytes)
         return in_source_order(outcomes, self.journal.record.places if self.journal else None)
 
     def batch_numbers(self, rows: int) -> npt.NDArray[np.int64]:

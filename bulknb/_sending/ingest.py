@@ -146,7 +146,7 @@ class IngestSender(Sender):
         for pause in (*READ_AGAIN_SECONDS, None):
             results = self._results(part, job, by_mark=True)
             found = matched_by_mark(part.marks, results, job.id)
-            give_back()
+            give_back(results.nbytes)
             if len(results) == len(part) and not _lost(found):
                 break
             if pause is not None:
