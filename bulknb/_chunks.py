@@ -26,9 +26,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import _csv
-from ._ahead import ahead
 from ._csv import Chunk
 from ._encode import Encoding
+from ._machine import ahead, give_back
 from ._marks import Marks, are_distinct, column_marks, mark
 from ._source import Piece, Source
 from .errors import InputError
@@ -238,23 +238,26 @@ class _File:
     """A CSV file that grows by slabs up to a limit, and can be cut back to one."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._out = io.BytesIO()
-        self._marks: list[tuple[int, int]] = []  # row, and where its slab begins
+        # As large as it may become: what is not written to takes no memory, and to let it grow
+        # would leave holes of a third of its size.
+        self._file = io.BytesIO(bytes(limit))
+        self._size = 0
+        self._begins: list[tuple[int, int]] = []  # row, and where its slab begins
         self._room = limit
 
     def add(self, at: int, table: pa.Table) -> bool:
         """Write the slab that begins with this row, if it fits; return whether it does."""
-        begin = self._out.tell()
-        if not begin:
-            self._out.write(_csv.header(table))
-        self._room = self._limit - self._out.tell()
-        lines = _csv.lines(table)
-        fits = len(lines) <= self._room
-        if fits:
-            self._marks.append((at, begin))
-            self._out.write(lines)
-        return fits
+        header = b"" if self._size else _csv.header(table)
+        with self._file.getbuffer() as file:
+            begin = self._size + len(header)
+            self._room = len(file) - begin
+            size = _csv.write_into(file[begin:], table) if self._room > 0 else None
+            if size is None:
+                return False
+            file[self._size : begin] = header
+        self._begins.append((at, self._size))
+        self._size = begin + size
+        return True
 
     def fitting(self, table: pa.Table) -> int:
         """Return how many rows of a slab that did not fit would."""
@@ -275,12 +278,12 @@ class _File:
         return at
 
     def data(self) -> bytes:
-        return self._out.getvalue()
+        """Return the file, to which nothing will be added."""
+        self._file.truncate(self._size)
+        return self._file.getvalue()
 
     def _take_back(self) -> int:
-        at, begin = self._marks.pop()
-        self._out.seek(begin)
-        self._out.truncate()
+        at, self._size = self._begins.pop()
         return at
 
 
@@ -424,8 +427,10 @@ def _keys(piece: Piece, encoding: Encoding, names: list[str]) -> list[pa.Array]:
 def _all_differ(piece: Piece, encoding: Encoding, name: str) -> bool:
     """Return whether no two rows share a value: the usual case, told at little cost."""
     slabs = (piece.slice(at, at + _SLAB_ROWS) for at in range(0, len(piece), _SLAB_ROWS))
-    keys = [pa.chunked_array(_keys(slab, encoding, [name])) for slab in slabs]
-    return are_distinct(np.concatenate([column_marks(each) for each in keys]))
+    marks = [column_marks(pa.chunked_array(_keys(slab, encoding, [name]))) for slab in slabs]
+    differ = are_distinct(np.concatenate(marks))
+    give_back(len(piece))
+    return differ
 
 
 def _codes(keys: pa.Array) -> Any:

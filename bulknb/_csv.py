@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from ._ahead import later
 from ._encode import Nulls, encode
+from ._machine import later
 from .errors import UnexpectedAnswerError
 
 __all__ = [
@@ -23,9 +23,9 @@ __all__ = [
     "decode",
     "encode",
     "header",
-    "lines",
     "parse_options",
     "write",
+    "write_into",
 ]
 
 T = TypeVar("T")
@@ -67,11 +67,16 @@ def header(table: pa.Table) -> bytes:
     return write(table.slice(0, 0))
 
 
-def lines(table: pa.Table) -> memoryview:
-    """Return the rows of an encoded table as CSV, without header."""
-    sink = pa.BufferOutputStream()  # to a Python file, each batch would wait for the interpreter
-    pacsv.write_csv(table, sink, _ROWS_ONLY)
-    return memoryview(sink.getvalue())
+def write_into(room: memoryview, table: pa.Table) -> int | None:
+    """Write the rows of an encoded table, without header; return their bytes, None if too many."""
+    # Not into a Python file: each batch would wait for the interpreter.
+    with pa.FixedSizeBufferWriter(pa.py_buffer(room)) as sink:
+        try:
+            pacsv.write_csv(table, sink, _ROWS_ONLY)
+        except OSError:
+            return None
+        size: int = sink.tell()
+        return size
 
 
 def size(table: pa.Table) -> int:

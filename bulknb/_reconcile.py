@@ -18,9 +18,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._ahead import later
 from ._jobs import IngestJob
 from ._jobs.ingest import OUTCOMES as RESULT_SETS
+from ._machine import later
 from ._marks import Marks, are_distinct, mark
 from ._outcomes import OUTCOMES, codes_of, outcomes, told
 from ._wire import Clock

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import functools
 import math
 from collections.abc import Iterator
@@ -18,19 +16,19 @@ import pyarrow as pa
 from . import _check
 from ._chunks import Chunk, Chunks
 from ._encode import Nulls
+from ._machine import give_back
 from ._marks import Marks, sign
 from ._source import Source
 from ._wire import Wire
 from .errors import InputError
 
-__all__ = ["Api", "Mode", "Order", "Rows", "digest", "give_back", "in_source_order"]
+__all__ = ["Api", "Mode", "Order", "Rows", "digest", "in_source_order"]
 
 Api = Literal["1.0", "2.0"]
 Mode = Literal["parallel", "serial"]
 
 #: 100 MB is the most that Salesforce advises for a 2.0 job: it grows by half in its base64.
 CHUNK_BYTES = 95_000_000
-_WORTHWHILE_BYTES = 16 << 20
 #: API -> the most rows and bytes of one upload: a batch of 1.0 ("Bulk API Limits"), a job of 2.0.
 UPLOAD_LIMITS: dict[Api, tuple[float, float]] = {
     "1.0": (10_000, 10_000_000),
@@ -130,7 +128,7 @@ class Rows:
 
     def signs(self, chunk: Chunk) -> tuple[list[str], Marks]:
         """Return the columns that tell the rows of a chunk apart, and each row's mark over them."""
-        give_back(len(chunk.data))
+        give_back(chunk.stop - chunk.start)
         names = sorted(self._chunks.header, key=lambda name: name != self.key)
         return sign(names, functools.partial(self._chunks.marks, chunk))
 
@@ -140,18 +138,6 @@ def in_source_order(outcomes: pa.Table, places: bytes | None) -> pa.Table:
     if places is None:
         return outcomes
     return outcomes.take(pa.array(np.argsort(np.frombuffer(places, np.uint32))))
-
-
-def give_back(used: int) -> None:
-    """Give memory back that Arrow and the C library keep for what may come.
-
-    They keep about as many bytes as were used; of few, this takes longer than it is worth.
-    """
-    if used < _WORTHWHILE_BYTES:
-        return
-    pa.default_memory_pool().release_unused()
-    with contextlib.suppress(AttributeError, TypeError):  # glibc alone has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def digest(data: bytes) -> str:

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from ._jobs import Job, poll_seconds
 from ._ledger import Journal, Ledger
+from ._machine import give_back
 from ._outcomes import constant, with_reasons
-from ._rows import Order, Rows, give_back, in_source_order
+from ._rows import Order, Rows, in_source_order
 from ._sending import SENDERS, Part, Sender
 from ._sending.part import ALLOCATION_EXCEEDED, TAKEN_OVER, UNREACHABLE
 from ._wire import Wire
@@ -213,7 +214,7 @@ class Work:
         outcomes = pa.concat_tables([*(part.accounted() for part in self.parts), rest])
         for part in self.parts:
             part.let_go()
-        give_back(outcomes.nbytes)
+        give_back(len(outcomes))
         return in_source_order(outcomes, self.journal.record.places if self.journal else None)
 
     def batch_numbers(self, rows: int) -> npt.NDArray[np.int64]:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     set(units.split())
     for units in (
-        "_ahead _card _findings _html _jobinfo _pace _selection _xml errors soql",
+        "_card _findings _html _jobinfo _machine _pace _selection _xml errors soql",
         "_answer _auth _chunks _csv _encode _gate _heard _marks _oauth _origin _pages "
         "_source _typed _wire",
         "_jobs",

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from .._jobinfo import JobInfo
 from .._jobs import IngestJob, Job
+from .._machine import give_back
 from .._outcomes import OUTCOMES, codes_of
 from .._reconcile import matched, matched_by_mark, settled_results
-from .._rows import Rows, give_back
+from .._rows import Rows
 from ..errors import (
     ApiError,
     AuthenticationError,
@@ -146,7 +147,7 @@ class IngestSender(Sender):
         for pause in (*READ_AGAIN_SECONDS, None):
             results = self._results(part, job, by_mark=True)
             found = matched_by_mark(part.marks, results, job.id)
-            give_back(results.nbytes)
+            give_back(len(results))
             if len(results) == len(part) and not _lost(found):
                 break
             if pause is not None:

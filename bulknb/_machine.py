@@ -1,12 +1,18 @@
-"""Work beside the work at hand: for most of what Arrow does, it lets other threads run."""
+"""A second core, as Arrow lets other threads run for most of what it does; memory to give back."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["ahead", "later"]
+import pyarrow as pa
+
+__all__ = ["ahead", "give_back", "later"]
+
+_MANY_ROWS = 200_000
 
 T = TypeVar("T")
 
@@ -28,3 +34,15 @@ def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
             yield before.result()
     if running:
         yield running.result()
+
+
+def give_back(rows: int) -> None:
+    """Give memory back that Arrow and the C library keep for what may come.
+
+    After work at many rows that is tens of MB. After few it takes longer than it is worth.
+    """
+    if rows < _MANY_ROWS:
+        return
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(AttributeError, TypeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)
