@@ -10,6 +10,7 @@ import pandas as pd
 
 from ._findings import TIMES, Finding, cards, number, pace, sentences
 from ._history import JobInfos, jobs_frame
+from ._jobinfo import END_UNSTAMPED, TIME_UNSPLIT
 from ._jobs.facts import duration
 from ._trend import RATES, rates, steps, weight
 
@@ -100,7 +101,7 @@ def wall_ms(frame: pd.DataFrame) -> float:
 
     NaN if a job does not say: a 1.0 job stamps its close, not the end of its batches.
     """
-    if frame.empty or (frame["job_type"] == "Classic").any() or frame["duration_ms"].isna().any():
+    if frame.empty or _end_unstamped(frame).any() or frame["duration_ms"].isna().any():
         return float("nan")
     spans = frame.sort_values("created_date")
     began = spans["created_date"].astype("int64").to_numpy()
@@ -167,7 +168,7 @@ def _queue(frame: pd.DataFrame, states: pd.DataFrame | None) -> Iterator[Finding
 
 
 def _parallelism(timed: pd.DataFrame) -> Iterator[Finding]:
-    dated = timed[(timed["job_type"] != "Classic") & timed["duration_ms"].notna()]
+    dated = timed[~_end_unstamped(timed) & timed["duration_ms"].notna()]
     wall = wall_ms(dated)
     if not wall > 0:
         return
@@ -254,18 +255,18 @@ def _against_past(kind: str, jobs: pd.DataFrame, earlier: pd.DataFrame) -> Findi
 def _unknown(frame: pd.DataFrame) -> Iterator[Finding]:
     """Say of which jobs something cannot be known, and why."""
     done = frame["done"].astype(bool)
-    query = frame["operation"].isin(["query", "queryAll"]) & (frame["job_type"] != "Classic")
+    unsplit = frame["job_type"].isin(TIME_UNSPLIT)
     untimed = frame["total_processing_time_ms"].isna()
     partial = done & frame["state"].isin(["Aborted", "Failed"])
     rows = frame["number_records_processed"].fillna(-1)
     reasons = [
         (~done, "not done yet: times are final at the end only"),
         (
-            done & query & frame["apex_ms"].isna(),
+            done & unsplit & frame["apex_ms"].isna(),
             "of a query: Salesforce gives no Apex and no API time for these",
         ),
         (
-            done & ~query & untimed,
+            done & ~unsplit & untimed,
             "without times: a list holds none. Ask for each: org.job(id), or jobs.refresh()",
         ),
         (
@@ -274,13 +275,17 @@ def _unknown(frame: pd.DataFrame) -> Iterator[Finding]:
         ),
         (done & (rows == 0), "without a processed row: there is no time for each row"),
         (
-            done & (frame["job_type"] == "Classic") & ~untimed,
+            done & _end_unstamped(frame) & ~untimed,
             "of Bulk API 1.0: when the last batch ended is not said, so nothing is on the clock",
         ),
     ]
     for which, reason in reasons:
         if count := int(which.sum()):
             yield Finding("unknown", f"{_jobs(count)} {reason}.", {"jobs": count})
+
+
+def _end_unstamped(frame: pd.DataFrame) -> pd.Series[bool]:
+    return frame["job_type"].isin(END_UNSTAMPED)
 
 
 def _joined(past: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:

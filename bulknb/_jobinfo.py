@@ -19,21 +19,39 @@ from .errors import UnexpectedAnswerError
 
 JobType = Literal["Classic", "V2Ingest", "V2Query", "BigObjectIngest"]
 
+QUERIES = ("query", "queryAll")
+#: States of jobs that have not begun, but for the batches of a 1.0 job.
+WAITING = ("Open", "UploadComplete")
+#: States of jobs that came to a good end, once they are done.
+COMPLETE = ("JobComplete", "Closed")
+#: A 1.0 job that is Closed ends with its batches, which no state says.
+BATCHES_DONE = "Batches done"
+
 
 @dataclass(frozen=True)
 class States:
-    """From which states a kind of job may be moved, and where it ends.
+    """What holds for a kind of job: the way it goes, from where it may be moved, what it tells.
 
-    Source: "Close or Abort a Job", "Abort a Query Job", "Delete a Job", "Aborting a Job".
+    Sources: "Close or Abort a Job", "Abort a Query Job", "Delete a Job", "Aborting a Job",
+    "JobInfo", "Get Job Info", "Get Information About a Query Job".
     """
 
+    path: tuple[str, ...]  # to a good end, as far as it is known
     close: tuple[str, ...]
     abort: tuple[str, ...]
     delete: tuple[str, ...]
     end: tuple[str, ...]
+    stamps_end: bool = True  # its last change is its end
+    splits_time: bool = True  # its total comes with the times of Apex and API
+
+    @property
+    def begin(self) -> str:
+        """The state in which such a job begins; "" if that is not known."""
+        return next(iter(self.path), "")
 
 
 _INGEST = States(
+    path=("Open", "UploadComplete", "InProgress", "JobComplete"),
     close=("Open",),
     abort=("Open", "UploadComplete", "InProgress"),
     delete=("UploadComplete", "JobComplete", "Aborted", "Failed"),
@@ -43,20 +61,30 @@ _INGEST = States(
 #: A 1.0 job that is Closed may still have batches to run: see `JobInfo.done`.
 STATES: dict[str, States] = {
     "Classic": States(
-        close=("Open",), abort=("Open", "Closed"), delete=(), end=("Aborted", "Failed")
+        path=("Open", "Closed", BATCHES_DONE),
+        close=("Open",),
+        abort=("Open", "Closed"),
+        delete=(),
+        end=("Aborted", "Failed"),
+        stamps_end=False,  # but its close
     ),
     "V2Ingest": _INGEST,
     "BigObjectIngest": _INGEST,
     "V2Query": States(
         # A query job starts in UploadComplete: it is never Open, and is not closed.
+        path=_INGEST.path[1:],
         close=(),
         abort=("UploadComplete", "InProgress"),
         delete=("JobComplete", "Aborted", "Failed"),
         end=("JobComplete", "Aborted", "Failed"),
+        splits_time=False,
     ),
 }
 
-_UNKNOWN_KIND = States(close=(), abort=(), delete=(), end=_INGEST.end)
+_UNKNOWN_KIND = States(path=(), close=(), abort=(), delete=(), end=_INGEST.end)
+#: Kinds of jobs that do not tell when they ended, and those that do not tell of Apex and API.
+END_UNSTAMPED = [kind for kind, states in STATES.items() if not states.stamps_end]
+TIME_UNSPLIT = [kind for kind, states in STATES.items() if not states.splits_time]
 
 
 def _text(value: Any) -> str:
@@ -179,7 +207,7 @@ class JobInfo:
 
     @property
     def states(self) -> States:
-        """From which states this kind of job may be closed, aborted and deleted."""
+        """What holds for this kind of job, as from which states it may be closed and aborted."""
         return STATES.get(self.job_type or "", _UNKNOWN_KIND)
 
     @property
@@ -291,7 +319,7 @@ def _kind(info: JobInfo) -> JobType | None:
     """Tell the kind of a job whose answer does not name it (1.0 JSON, 2.0 create and PATCH)."""
     if info.number_batches_total is not None or info.state == "Closed":
         return "Classic"
-    if info.operation in ("query", "queryAll") and info.state != "Open":
+    if info.operation in QUERIES and info.state != "Open":
         return "V2Query"
     if info.content_url or info.line_ending or info.state in ("UploadComplete", "JobComplete"):
         return "V2Ingest"

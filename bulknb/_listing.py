@@ -13,7 +13,7 @@ import pandas as pd
 from ._explain import Explanation, explain
 from ._history import jobs_frame
 from ._html import Cell, table
-from ._jobinfo import STATES, JobInfo
+from ._jobinfo import QUERIES, STATES, JobInfo
 from ._jobs import Job, job_from_info
 from ._jobs.confirm import confirmed
 from ._jobs.facts import duration, tone
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Jobs", "list_jobs"]
 
 _MOST_SHOWN = 60
-_OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete", "query", "queryAll")
-_JOB_STATES = sorted(
-    {"Open", "Closed", "UploadComplete", "InProgress"}.union(
-        *(kind.end for kind in STATES.values())
-    )
-)
+_OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete", *QUERIES)
+_JOB_STATES = sorted({state for kind in STATES.values() for state in (*kind.abort, *kind.end)})
 
 
 def list_jobs(

@@ -21,6 +21,7 @@ from ._explain import wall_ms
 from ._findings import Finding, cards, sentences
 from ._history import JobInfos, jobs_frame
 from ._html import Cell, table
+from ._jobinfo import END_UNSTAMPED
 from ._jobs.facts import duration
 from ._trend import rates
 from ._work import BATCH_ROWS
@@ -243,7 +244,7 @@ def _ended(jobs: pd.DataFrame) -> pd.Series[pd.Timestamp]:
     """Return when jobs ended at the latest; missing while they run."""
     # A 1.0 job stamps its close: its batches may then take as long as one after the other.
     late = pd.to_timedelta(jobs["total_processing_time_ms"].fillna(0).astype("int64"), unit="ms")
-    late = late.where(jobs["job_type"] == "Classic", pd.Timedelta(0))
+    late = late.where(jobs["job_type"].isin(END_UNSTAMPED), pd.Timedelta(0))
     return (jobs["system_modstamp"] + late).where(jobs["done"].astype(bool))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ._gate import Clock
 from ._jobinfo import JobInfo
-from ._jobs.steps import first_step, step_of
+from ._jobs.steps import step_of
 from ._pace import Meter
 
 __all__ = ["Seen", "Span"]
@@ -87,4 +87,4 @@ class Seen:
 
 
 def _is_first(info: JobInfo) -> bool:
-    return info.created_date is not None and step_of(info) == first_step(info)
+    return info.created_date is not None and info.state == info.states.begin

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ._jobinfo import QUERIES, STATES
+
 __all__ = ["state_intervals"]
 
 #: What of a look is needed besides ``seen``, ``id`` and ``state``, and is NA where it is missing.
@@ -18,7 +20,8 @@ _NEXT = {
 }
 #: Of these a stamp later than the beginning tells of progress, not of the state.
 _STAMPED_AGAIN = ("InProgress",)
-_QUERIES = ("query", "queryAll")
+#: Kinds of jobs that begin in the queue.
+_QUEUED = [kind for kind, states in STATES.items() if states.begin == "UploadComplete"]
 #: An interval is exact if what is not known of its ends is less than this part of it.
 _SLACK = 0.1
 
@@ -87,8 +90,8 @@ def _in_order(snapshots: pd.DataFrame) -> pd.DataFrame:
 def _beginnings(runs: pd.DataFrame) -> tuple[pd.Series[pd.Timestamp], pd.Series[pd.Timedelta]]:
     """Return when each state began, and how much earlier that may have been (NA: not known)."""
     first = runs["job"] != runs["job"].shift()
-    of_query = (runs["job_type"] == "V2Query") | runs["operation"].isin(_QUERIES)
-    at_birth = (runs["state"] == "Open") | (of_query & (runs["state"] == "UploadComplete"))
+    queued = runs["job_type"].isin(_QUEUED) | runs["operation"].isin(QUERIES)
+    at_birth = (runs["state"] == "Open") | (queued & (runs["state"] == "UploadComplete"))
     born = first & at_birth & runs["created_date"].notna()
     earliest = runs["before"].mask(first, runs["created_date"])
     stamp = runs["system_modstamp"]

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
+from ._jobinfo import WAITING
 from ._jobs.facts import duration
 from .errors import InputError
 
@@ -241,7 +242,7 @@ _RULES: dict[str, Callable[[Row, pd.Timestamp, _Limits], _Finding | None]] = {
 
 
 def _runs(row: Row) -> bool:
-    return row.get("state") not in ("Open", "UploadComplete")
+    return row.get("state") not in WAITING
 
 
 def _processed(row: Row) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .._jobinfo import JobInfo
+from .._jobinfo import QUERIES, JobInfo
 from .._wire import Wire
 from ..errors import NotFoundError
 from . import ids
@@ -89,7 +89,7 @@ def create_job(
         return ClassicJob.create(
             wire, given, unchecked=unchecked, headers={**(headers or {}), **chunked}
         )
-    dialect = QueryJob if operation in ("query", "queryAll") else IngestJob
+    dialect = QueryJob if operation in QUERIES else IngestJob
     return dialect.create(wire, given, unchecked=unchecked, headers=headers)
 
 

@@ -9,7 +9,7 @@ from typing import overload
 import pandas as pd
 
 from .._html import strip
-from .._jobinfo import BATCH_FIELDS, BatchInfo, JobInfo
+from .._jobinfo import BATCH_FIELDS, QUERIES, BatchInfo, JobInfo
 from .facts import title
 
 __all__ = ["Batches"]
@@ -111,7 +111,7 @@ class Batches(Sequence[BatchInfo]):
         return view.rename(columns=_VIEW)
 
     def _is_chunked_parent(self, batch: BatchInfo) -> bool | None:
-        if batch.state != "NotProcessed" or self._job.operation not in ("query", "queryAll"):
+        if batch.state != "NotProcessed" or self._job.operation not in QUERIES:
             return False
         return None if self._job.state == "Aborted" else True
 

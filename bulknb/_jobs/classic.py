@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._csv import Nulls
-from .._jobinfo import BatchInfo, JobInfo
+from .._jobinfo import QUERIES, BatchInfo, JobInfo
 from .._wire import Answer, Wire
 from .._xml import write_xml
 from ..errors import InputError, JobFailedError, StillRunningError
@@ -21,8 +21,6 @@ from .base import Job
 from .batches import Batches
 from .bodies import MEDIA_TYPES, Data, Files, batch_bodies, batch_body
 from .properties import LINE_ENDINGS, PK_CHUNKING, Known
-
-_QUERIES = ("query", "queryAll")
 
 
 class ClassicJob(Job):
@@ -40,7 +38,7 @@ class ClassicJob(Job):
 
     # In the order of the schema, which the server asks for.
     properties: ClassVar[Known] = {
-        "operation": ("insert", "update", "upsert", "delete", "hardDelete", *_QUERIES),
+        "operation": ("insert", "update", "upsert", "delete", "hardDelete", *QUERIES),
         "object": (),
         "externalIdFieldName": (),
         "concurrencyMode": ("Parallel", "Serial"),
@@ -74,7 +72,7 @@ class ClassicJob(Job):
                 "A 1.0 job takes its SOQL as a batch: "
                 'create_job("query", object, api="1.0").upload(soql)'
             )
-        if PK_CHUNKING in (headers or {}) and given.get("operation") not in _QUERIES:
+        if PK_CHUNKING in (headers or {}) and given.get("operation") not in QUERIES:
             raise InputError("PK chunking is for query and queryAll")
         return super().create(
             wire, {"contentType": "CSV", **given}, unchecked=unchecked, headers=headers
@@ -122,7 +120,7 @@ class ClassicJob(Job):
         return _read_batch(answer)
 
     def _demand_soql(self, data: Data) -> None:
-        if self.operation in _QUERIES and isinstance(data, pd.DataFrame):
+        if self.operation in QUERIES and isinstance(data, pd.DataFrame):
             raise InputError("A query job takes no rows: upload its SOQL, as text")
 
     def _content_type(self) -> str:
@@ -131,7 +129,7 @@ class ClassicJob(Job):
     def batches(self) -> Batches:
         """Return the job's batches as the server lists them: a sequence, with a typed ``frame``."""
         found = self._listed()
-        if self.operation in _QUERIES and any(batch.state == "NotProcessed" for batch in found):
+        if self.operation in QUERIES and any(batch.state == "NotProcessed" for batch in found):
             self.refresh()  # an abort leaves such batches, and so does PK chunking
         return Batches(self.info, found)
 
@@ -181,7 +179,7 @@ class ClassicJob(Job):
         """
         batches = self.batches()
         unasked = [batch for batch in batches if batch.state == "NotProcessed"]
-        if unasked and self.operation in _QUERIES and self.state == "Aborted":
+        if unasked and self.operation in QUERIES and self.state == "Aborted":
             raise JobFailedError(f"Job {self.id} is Aborted: not all of its batches were processed")
         return _frame(_together([self._batch_result(batch) for batch in batches]))
 
@@ -197,7 +195,7 @@ class ClassicJob(Job):
     def _read_results(self, batch: BatchInfo) -> pa.Table | None:
         tail = f"{_batch_path(str(batch.id))}/result"
         answer = self._request("GET", tail)
-        if self.operation not in _QUERIES:
+        if self.operation not in QUERIES:
             table = batch_results.outcomes(answer)
             return table.add_column(0, "batch_id", pa.array([batch.id] * len(table)))
         pages = [

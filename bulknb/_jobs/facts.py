@@ -72,7 +72,7 @@ def _age(info: JobInfo, now: float | None) -> Facts:
 
     A 1.0 job's last change is its close: when its batches were done, it does not say.
     """
-    if info.created_date is None or (info.done and info.job_type == "Classic"):
+    if info.created_date is None or (info.done and not info.states.stamps_end):
         return []
     created = info.created_date.timestamp()
     if info.done:

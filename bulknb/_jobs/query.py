@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pandas as pd
 import pyarrow as pa
 
-from .._jobinfo import JobInfo
+from .._jobinfo import QUERIES, JobInfo
 from .._pages import Address, Page, PageStore, Room, in_turn, side_by_side
 from .._typed import Types
 from .._wire import Wire
@@ -46,7 +46,7 @@ class QueryJob(Job):
     job_type = "V2Query"
     path = "/services/data/v{version}/jobs/query"
     properties: ClassVar[Known] = {
-        "operation": ("query", "queryAll"),
+        "operation": QUERIES,
         "query": (),
         "contentType": ("CSV",),
         "columnDelimiter": DELIMITERS,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
+from .._jobinfo import COMPLETE
 from ._bars import add_bars, add_pending, boxes
 from ._style import (
     FONT_SIZE,
@@ -52,7 +53,6 @@ _OUTCOMES = (
 )
 _HATCHES = {"failed": "xx", "unknown": "..."}  # told apart without colour, too
 _PENDING_LABEL = "Not done: counts so far"
-_SUCCESSFUL = ("JobComplete", "Closed")
 _LEAST_SHARE = 0.004  # of the axis: three failed rows of a million shall be seen
 
 
@@ -123,8 +123,7 @@ def _of_jobs(history: pd.DataFrame, by: str | Sequence[str] | None) -> _Bars:
     counts = pd.DataFrame({"success": success, "failed": failed})
     if not keys:
         states = [
-            "" if state in _SUCCESSFUL else f"{clip(state)}: "
-            for state in history["state"].fillna("")
+            "" if state in COMPLETE else f"{clip(state)}: " for state in history["state"].fillna("")
         ]
         notes = [
             f"{state}{words if known else 'rows not reported'}"

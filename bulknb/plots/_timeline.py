@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._jobinfo import QUERIES, WAITING
 from ._bars import add_bars, add_pending, boxes
 from ._clock import SECOND, days, time_axis
 from ._intervals import overlaps, packed
@@ -54,8 +55,6 @@ _STATES = (
     Segment("Aborted", GREY, "Aborted"),
 )
 _OTHER_STATE = Segment("", PURPLE, "Other")
-_WAITING = ("Open", "UploadComplete")
-_READING = ("query", "queryAll")
 _MARKERS = {"Failed": "X", "Aborted": "s"}  # at the end: told apart without colour, too
 _OVERLAP_LABEL = "Another job on the same object"
 _PENDING_LABEL = "Not done: no end yet"
@@ -260,8 +259,8 @@ def _draw_overlaps(
     ax: Axes, history: pd.DataFrame, span: _Span, rows: _Rows, thickness: float
 ) -> None:
     processed = numbers(history["number_records_processed"]).fillna(0)
-    idle = span.pending & history["state"].isin(_WAITING) & (processed == 0)
-    writes = ~history["operation"].isin(_READING) & ~idle & history["created_date"].notna()
+    idle = span.pending & history["state"].isin(WAITING) & (processed == 0)
+    writes = ~history["operation"].isin(QUERIES) & ~idle & history["created_date"].notna()
     jobs = np.flatnonzero(writes & history["object"].notna())
     objects, _ = pd.factorize(history["object"].iloc[jobs])
     found = overlaps(span.began[jobs], span.ended[jobs], objects)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from .._jobinfo import COMPLETE, QUERIES
 from .._load import Load
 from .._outcomes import OUTCOMES
 from ..errors import ReconcileError
@@ -24,8 +25,6 @@ _FATES = {
     "not_sent": "were not sent",
     "unknown": "are of unknown fate",
 }
-_COMPLETE = ("JobComplete", "Closed")
-_QUERIES = ("query", "queryAll")
 
 
 def outcome(matter: Matter) -> str:
@@ -129,8 +128,8 @@ def _agreement(total: pd.Series) -> str:
 
 def _of_jobs(history: pd.DataFrame) -> str:
     done = history["done"].fillna(False).astype(bool)
-    complete = history[done & history["state"].isin(_COMPLETE)]
-    queries = complete["operation"].isin(_QUERIES)
+    complete = history[done & history["state"].isin(COMPLETE)]
+    queries = complete["operation"].isin(QUERIES)
     said = [_written(complete[~queries]), _read(complete[queries])]
     head = f"{len(complete):,} of {plural(len(history), 'job')} are complete"
     if len(complete) == len(history):
@@ -139,7 +138,7 @@ def _of_jobs(history: pd.DataFrame) -> str:
             if len(history) == 1
             else f"All {len(history):,} jobs are complete"
         )
-    ended = history[done & ~history["state"].isin(_COMPLETE)]["state"].value_counts()
+    ended = history[done & ~history["state"].isin(COMPLETE)]["state"].value_counts()
     others = [f"{jobs:,} {state}" for state, jobs in ended.items()]
     if not done.all():
         others.append(f"{(~done).sum():,} not done")

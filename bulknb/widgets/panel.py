@@ -6,7 +6,7 @@ from functools import partial
 
 from .. import _job_card, _query_card
 from .._card import Card, as_of
-from .._jobinfo import JobInfo
+from .._jobinfo import QUERIES, JobInfo
 from .._jobs.base import Job
 from .._pace import Meter
 from .._query import Query
@@ -180,7 +180,7 @@ class QueryPanel(LivePanel):
 
 
 def _question(info: JobInfo) -> str:
-    if info.operation in ("query", "queryAll"):
+    if info.operation in QUERIES:
         return "Abort this query?"
     written = (info.number_records_processed or 0) - (info.number_records_failed or 0)
     return f"Abort: {stays(written)}"
