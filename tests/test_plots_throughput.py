@@ -1,5 +1,7 @@
 """How fast jobs were, drawn: rates over time, colours and shapes."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,3 +114,23 @@ def test_five_thousand_jobs_are_few_artists(ax):
     assert len(ax.collections) == 7
     assert sum(len(places) for places in dots(ax).values()) == 5_000
     assert np.all(ax.collections[0].get_sizes() < 50)
+
+
+def test_dots_far_and_wide_are_a_small_file():
+    chance = np.random.default_rng(4)
+    job = history(ran(1, "08:00:00", "08:00:10"))
+    jobs = job.loc[[0] * 5_000].assign(
+        created_date=lambda frame: frame["created_date"] + pd.to_timedelta(range(5_000), "min"),
+        object=chance.choice(list("ABCDEFG"), 5_000),
+        rows_per_second=chance.lognormal(5, 1, 5_000),
+    )
+    figure, file = Figure(figsize=(9, 14)), io.BytesIO()
+    plots.throughput(jobs, ax=figure.add_subplot())
+    figure.savefig(file, format="svg")
+    assert len(file.getvalue()) < 300_000
+
+
+def test_however_many_dots_have_the_ink_of_three_hundred_large_ones(ax):
+    jobs = history(*(ran(k, "08:00:00", "08:00:10") for k in range(1_000)))
+    plots.throughput(jobs, ax=ax)
+    assert ax.collections[0].get_sizes().sum() == pytest.approx(300 * 160)

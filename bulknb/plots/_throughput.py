@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import PathCollection
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.transforms import Transform
 
 from ._clock import days, time_axis, time_range
 from ._style import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 # Shapes, too: not everybody sees colours, and not every printer.
 _LOOKS = (
@@ -51,8 +53,21 @@ _REST = (GREY, "X")
 _PENDING_LABEL = "Not done: no rate yet"
 _NO_RATE_LABEL = "Done, no rows or no time reported"
 _SMALLEST, _LARGEST = 12.0, 160.0  # square points
-_MANY = 300  # more dots than this are smaller
+_MOST_INK = 300 * _LARGEST  # if all dots together had more, they are smaller
 _LOG_FROM = 30  # from this ratio of rates on, slow jobs would lie on the axis
+
+
+class _ToPixels(Transform):
+    """Moves points to the middles of their pixels: dots of one look are so many equal pixels.
+
+    That makes the image within an SVG a third smaller.
+    """
+
+    input_dims = output_dims = 2
+
+    def transform_non_affine(self, values: ArrayLike) -> FloatArray:
+        """Return the middles of the pixels."""
+        return np.floor(values) + 0.5
 
 
 def throughput(
@@ -101,11 +116,14 @@ def throughput(
     done = are_done(history).to_numpy()
     rated = done & (rates > 0)
     sizes = _sizes(numbers(history["number_records_processed"]))
+    many = len(history) > MAX_VECTORS
     for label, (color, marker), chosen in _by_name(history[by], rated & dated):
-        look: dict[str, Any] = {"color": color, "marker": marker, "label": label}
-        look |= {"alpha": 0.7, "edgecolors": ink(ax), "linewidths": 0.3}
+        look: dict[str, Any] = {"color": color, "marker": marker, "label": label, "alpha": 0.7}
+        look |= {"edgecolors": ink(ax), "linewidths": 0 if many else 0.3}
         dots = ax.scatter(created[chosen], rates[chosen], sizes[chosen], **look)
-        dots.set(**({"rasterized": len(history) > MAX_VECTORS} | kwargs))
+        dots.set(**({"rasterized": many} | kwargs))
+        if dots.get_rasterized():
+            dots.set_offset_transform(ax.transData + _ToPixels())
     _draw_unrated(ax, created[~done & dated], _PENDING_LABEL, "^", filled=False)
     _draw_unrated(ax, created[done & ~rated & dated], _NO_RATE_LABEL, "D", filled=True)
 
@@ -138,10 +156,9 @@ def _by_name(
 
 def _sizes(rows: pd.Series[float]) -> FloatArray:
     """Return areas in square points that go by the rows; the more dots, the smaller."""
-    largest = _LARGEST * min(1, (_MANY / max(len(rows), 1)) ** 0.5)
-    least = min(_SMALLEST, largest / 6)
-    share = rows.fillna(0) / max(rows.max(), 1)
-    return np.asarray((largest * share).clip(least), dtype=np.float64)
+    known = rows.fillna(0)
+    areas = (_LARGEST * known / max(known.max(), 1)).clip(_SMALLEST)
+    return np.asarray(areas * min(1, _MOST_INK / areas.sum()), dtype=np.float64)
 
 
 def _draw_unrated(ax: Axes, at: FloatArray, label: str, marker: str, *, filled: bool) -> None:
