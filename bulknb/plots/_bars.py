@@ -1,21 +1,65 @@
-"""Many bars as one artist."""
+"""Bars: what they consist of, and many of them as one artist."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.path import Path
 
-from ._style import MAX_VECTORS, PENDING_HATCH, FloatArray, ink
+from ._style import (
+    MAX_VECTORS,
+    PENDING_HATCH,
+    BoolArray,
+    FloatArray,
+    are_done,
+    group_label,
+    ink,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MAX_HATCHED = 200  # bars so thin show no pattern, and each takes long to draw
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What stacked bars are drawn from: one row, label and note per bar, the first on top."""
+
+    parts: pd.DataFrame  # how long each is, 0 where not drawn
+    pending: BoolArray  # whether a job of the bar is not done
+    labels: list[str]
+    notes: list[str]
+    keys: list[str]  # the columns that bars are summed over
+
+    @property
+    def lengths(self) -> FloatArray:
+        """How long each bar is."""
+        return np.asarray(self.parts.sum(axis="columns"), dtype=np.float64)
+
+
+def summed(parts: pd.DataFrame, history: pd.DataFrame, keys: list[str]) -> Bars:
+    """Return a bar for each group of jobs, without notes."""
+    # One frame for both sums, so that parts and pending cannot part.
+    groups = parts.assign(pending=~are_done(history)).groupby(
+        [history[key] for key in keys], sort=False, dropna=False, observed=True
+    )
+    sums = groups.sum()
+    waiting = sums.pop("pending").astype(int)
+    jobs = zip(sums.index, groups.size(), waiting, strict=True)
+    labels = [group_label(*group) for group in jobs]
+    return Bars(sums, waiting.to_numpy() > 0, labels, [""] * len(labels), keys)
+
+
+def thickness_of(*, roomy: bool) -> float:
+    """Return how much of its row a bar fills: all of a thin one, since gaps would shimmer."""
+    return 0.8 if roomy else 1.0
 
 
 def boxes(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ._bars import add_bars, boxes
+from ._bars import add_bars, boxes, thickness_of
 from ._style import (
     BLUE,
     GREY,
@@ -88,7 +88,7 @@ def _draw_gantt(frame: pd.DataFrame, ax: Axes, properties: dict[str, Any]) -> Ax
     unit, milliseconds = unit_of(longest)
     end = np.maximum(end, start + _LEAST_SHARE * longest)
     start, end, apex = (times / milliseconds for times in (start, end, apex))
-    thickness = 0.8 if len(frame) <= label_room(ax) else 1.0
+    thickness = thickness_of(roomy=len(frame) <= label_room(ax))
 
     bars = boxes(start, end, thickness)
     for segment, rows in by_value(frame["state"], _STATES, _OTHER_STATE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.ticker import EngFormatter
 
 from .._jobinfo import COMPLETE
-from ._bars import add_bars, add_pending, boxes
+from ._bars import Bars, add_bars, add_pending, boxes, summed, thickness_of
 from ._style import (
     FONT_SIZE,
     GREY,
@@ -19,7 +19,6 @@ from ._style import (
     SKY,
     VERMILION,
     YELLOW,
-    BoolArray,
     FloatArray,
     Segment,
     are_done,
@@ -27,7 +26,6 @@ from ._style import (
     counted,
     current_axes,
     draw_nothing,
-    group_label,
     group_name,
     job_labels,
     keys_of,
@@ -54,17 +52,6 @@ _OUTCOMES = (
 _HATCHES = {"failed": "xx", "unknown": "..."}  # told apart without colour, too
 _PENDING_LABEL = "Not done: counts so far"
 _LEAST_SHARE = 0.004  # of the axis: three failed rows of a million shall be seen
-
-
-@dataclass(frozen=True)
-class _Bars:
-    """What is to be drawn: one row, label and note per bar, the first on top."""
-
-    counts: pd.DataFrame  # rows by outcome
-    pending: BoolArray
-    labels: list[str]
-    notes: list[str]
-    keys: list[str]  # the columns that bars are summed over
 
 
 def outcomes(
@@ -112,35 +99,28 @@ def outcomes(
     return _draw(bars, ax, kwargs)
 
 
-def _of_jobs(history: pd.DataFrame, by: str | Sequence[str] | None) -> _Bars:
+def _of_jobs(history: pd.DataFrame, by: str | Sequence[str] | None) -> Bars:
     require_history(history, "number_records_processed", "number_records_failed")
     keys = keys_of(history, by, name="frame")
-    pending = (~are_done(history)).to_numpy()
     processed = numbers(history["number_records_processed"])
     told = processed.notna()
     failed = numbers(history["number_records_failed"]).where(told).fillna(0)
     success = (processed - failed).clip(0).fillna(0)
     counts = pd.DataFrame({"success": success, "failed": failed})
-    if not keys:
-        states = [
-            "" if state in COMPLETE else f"{clip(state)}: " for state in history["state"].fillna("")
-        ]
-        notes = [
-            f"{state}{words if known else 'rows not reported'}"
-            for state, words, known in zip(states, _in_words(counts), told, strict=True)
-        ]
-        return _Bars(counts, pending, job_labels(history), notes, keys)
-    groups = counts.assign(pending=pending).groupby(
-        [history[key] for key in keys], sort=False, dropna=False, observed=True
-    )
-    sums = groups.sum()
-    waiting = sums.pop("pending").astype(int)
-    jobs = zip(sums.index, groups.size(), waiting, strict=True)
-    labels = [group_label(*group) for group in jobs]
-    return _Bars(sums, (waiting > 0).to_numpy(), labels, _in_words(sums), keys)
+    if keys:
+        bars = summed(counts, history, keys)
+        return replace(bars, notes=_in_words(bars.parts))
+    states = [
+        "" if state in COMPLETE else f"{clip(state)}: " for state in history["state"].fillna("")
+    ]
+    notes = [
+        f"{state}{words if known else 'rows not reported'}"
+        for state, words, known in zip(states, _in_words(counts), told, strict=True)
+    ]
+    return Bars(counts, (~are_done(history)).to_numpy(), job_labels(history), notes, keys)
 
 
-def _of_load(frame: pd.DataFrame, by: str | Sequence[str] | None) -> _Bars:
+def _of_load(frame: pd.DataFrame, by: str | Sequence[str] | None) -> Bars:
     keys = keys_of(frame, by or "job_id", name="frame")
     counts = (
         frame.groupby([*keys, "outcome"], sort=False, dropna=False, observed=True)
@@ -152,7 +132,7 @@ def _of_load(frame: pd.DataFrame, by: str | Sequence[str] | None) -> _Bars:
     else:
         labels = ["no job" if pd.isna(id_) else f"job {short(id_)}" for id_ in counts.index]
     done = np.zeros(len(counts), dtype=bool)
-    return _Bars(counts, done, labels, _in_words(counts), keys if by else [])
+    return Bars(counts, done, labels, _in_words(counts), keys if by else [])
 
 
 def _in_words(counts: pd.DataFrame) -> list[str]:
@@ -169,10 +149,10 @@ def _in_words(counts: pd.DataFrame) -> list[str]:
     return words
 
 
-def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
-    longest = float(bars.counts.sum(axis="columns").max()) or 1.0
+def _draw(bars: Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
+    longest = bars.lengths.max() or 1.0
     roomy = len(bars.labels) <= label_room(ax)
-    thickness = 0.8 if roomy else 1.0  # thin bars with gaps would shimmer
+    thickness = thickness_of(roomy=roomy)
     ends = _draw_counts(ax, bars, thickness, _LEAST_SHARE * longest, properties)
     mark = np.where(bars.pending, 0.03 * longest, 0.0)
     add_pending(ax, boxes(ends, ends + mark, thickness)[bars.pending], _PENDING_LABEL)
@@ -190,12 +170,12 @@ def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
 
 
 def _draw_counts(
-    ax: Axes, bars: _Bars, thickness: float, least: float, properties: dict[str, Any]
+    ax: Axes, bars: Bars, thickness: float, least: float, properties: dict[str, Any]
 ) -> FloatArray:
     """Return where the bars end."""
     left = np.zeros(len(bars.labels))
     for outcome in _OUTCOMES:
-        rows = bars.counts.get(outcome.column)
+        rows = bars.parts.get(outcome.column)
         if rows is None or not rows.any():
             continue
         width = np.asarray(rows, dtype=np.float64)

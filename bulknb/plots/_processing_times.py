@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ._bars import add_bars, add_pending, boxes
+from ._bars import Bars, add_bars, add_pending, boxes, summed, thickness_of
 from ._style import (
     FONT_SIZE,
     GREY,
     PARTS,
-    FloatArray,
     IntArray,
     Segment,
     are_done,
     clip,
     current_axes,
     draw_nothing,
-    group_label,
     ink,
     job_labels,
     keys_of,
@@ -42,22 +39,6 @@ _TOTAL = Segment("total_ms", GREY, "Total (no breakdown)")
 _PENDING_LABEL = "Not done: times are final when done"
 _TOTAL_COLUMN = "total_processing_time_ms"
 _NO_TIME_LABEL = "Done, 0 ms or not reported"
-
-
-@dataclass(frozen=True)
-class _Bars:
-    """What is to be drawn: one row, label and note per bar, the first on top."""
-
-    times: pd.DataFrame  # apex_ms, api_ms, rest_ms, total_ms: milliseconds, 0 where not drawn
-    pending: pd.Series[int]  # how many of the bar's jobs are not done
-    labels: list[str]
-    notes: list[str]
-    keys: list[str]  # the columns that bars are summed over
-
-    @property
-    def lengths(self) -> pd.Series[float]:
-        """Milliseconds per bar, its segments together."""
-        return self.times.sum(axis="columns")
 
 
 def processing_times(
@@ -125,27 +106,19 @@ def processing_times_figure(
     return figure
 
 
-def _bars(history: pd.DataFrame, by: str | Sequence[str] | None) -> _Bars:
+def _bars(history: pd.DataFrame, by: str | Sequence[str] | None) -> Bars:
     require_history(history, _TOTAL_COLUMN, *(part.column for part in PARTS))
     keys = keys_of(history, by, name="history")
     done = are_done(history)
-    times, pending = _times(history, done), (~done).astype(int)
-    if by is None:
-        return _Bars(times, pending, job_labels(history), _job_notes(history, times, done), keys)
-    # One frame for both sums, so that pending counts and times cannot part.
-    groups = times.assign(pending=pending).groupby(
-        [history[key] for key in keys], sort=False, dropna=False, observed=True
-    )
-    sums = groups.sum()
-    waiting = sums.pop("pending")
-    labels = [
-        group_label(group, jobs, not_done)
-        for group, jobs, not_done in zip(sums.index, groups.size(), waiting, strict=True)
-    ]
-    return _Bars(sums, waiting, labels, [""] * len(labels), keys)
+    times = _times(history, done)
+    if keys:
+        return summed(times, history, keys)
+    notes = _job_notes(history, times, done)
+    return Bars(times, (~done).to_numpy(), job_labels(history), notes, keys)
 
 
 def _times(history: pd.DataFrame, done: pd.Series[bool]) -> pd.DataFrame:
+    """Return milliseconds: apex_ms, api_ms, rest_ms and total_ms."""
     parts = history[[part.column for part in PARTS]].astype("Float64").astype(float)
     # Missing parts compare as False. Parts that do not nest would give a negative bar.
     nested = done & (parts >= 0).all(axis="columns")
@@ -168,24 +141,23 @@ def _job_notes(history: pd.DataFrame, times: pd.DataFrame, done: pd.Series[bool]
     ]
 
 
-def _draw(bars: _Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
+def _draw(bars: Bars, ax: Axes, properties: dict[str, Any]) -> Axes:
     if not bars.labels:
         return draw_nothing(ax, "No jobs")
-    longest = float(bars.lengths.max())
+    longest = bars.lengths.max()
     unit, milliseconds = unit_of(longest)
-    ends: FloatArray = np.asarray(bars.lengths, dtype=np.float64) / milliseconds
-    pending = bars.pending.to_numpy() > 0
+    ends = bars.lengths / milliseconds
     mark = 0.03 * ends.max() or 0.03
     roomy = len(bars.labels) <= label_room(ax)
-    thickness = 0.8 if roomy else 1.0  # thin bars with gaps would shimmer
+    thickness = thickness_of(roomy=roomy)
 
-    _draw_times(ax, bars.times / milliseconds, thickness, properties)
-    add_pending(ax, boxes(ends, ends + mark, thickness)[pending], _PENDING_LABEL)
-    _draw_no_time(ax, np.flatnonzero((ends == 0) & ~pending))
+    _draw_times(ax, bars.parts / milliseconds, thickness, properties)
+    add_pending(ax, boxes(ends, ends + mark, thickness)[bars.pending], _PENDING_LABEL)
+    _draw_no_time(ax, np.flatnonzero((ends == 0) & ~bars.pending))
     if roomy:
         _draw_notes(ax, bars.notes, 1.3 * mark)
 
-    ax.set_xlim(0, 1.02 * (ends + mark * pending).max() if longest else 1)
+    ax.set_xlim(0, 1.02 * (ends + mark * bars.pending).max() if longest else 1)
     if not longest:
         ax.set_xticks([0])
     ax.set_xlabel(f"Processing time, summed over batches ({unit})")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .._jobinfo import QUERIES, WAITING
-from ._bars import add_bars, add_pending, boxes
+from ._bars import add_bars, add_pending, boxes, thickness_of
 from ._clock import SECOND, days, time_axis
 from ._intervals import overlaps, packed
 from ._style import (
@@ -159,7 +159,7 @@ def _draw(
 ) -> Axes:
     span = _span(history, states)
     rows = _bands(history, span, keys, label_room(ax)) if keys else _rows(history)
-    thickness = 0.8 if rows.count <= 3 * label_room(ax) else 1.0  # thin gaps would shimmer
+    thickness = thickness_of(roomy=rows.count <= 3 * label_room(ax))
     pieces = _pieces(history, span, states)
     began, ended = (pieces[name].to_numpy(np.float64) for name in ("began", "ended"))
     corners = boxes(
