@@ -304,6 +304,23 @@ def test_pictures_are_described_and_ids_are_unique(page):
             assert clip in ids
 
 
+ENDED = {"state": "JobComplete", "totalProcessingTime": 1_000}
+
+
+@pytest.mark.parametrize(
+    ("sample", "news", "told"),
+    [
+        ("ingest-jobcomplete", {}, "% of 4.1 s processing time on Opportunity is the API"),
+        ("query-created", ENDED, "1 job took 1 s of processing time; its parts are not reported."),
+        ("ingest-inprogress", {}, "The processing time of the jobs is not reported, or not final"),
+    ],
+)
+def test_the_picture_of_times_tells_its_numbers_in_words(samples, sample, news, told):
+    raw = json.loads((samples / f"v2/{sample}.json").read_text(encoding="utf-8"))
+    page = parsed(report.html(raw | news))
+    assert told in words(page.find(".//*[@id='processing-times-desc']"))
+
+
 def test_tables_have_captions_and_heads_and_headings_have_an_order(page):
     assert [it.tag for it in page.iter() if it.tag in ("h1", "h2", "h3")][:2] == ["h1", "h2"]
     for table in page.iter("table"):

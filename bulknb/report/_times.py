@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from .._trend import steps, weight
 from ..plots import processing_times_figure, trend
 from ._matter import Matter
-from ._parts import Picture, Section, Table, number, text, took
+from ._parts import Picture, Section, Table, number, plural, text, took
 from ._svg import picture
 
 #: So many jobs have a bar of their own; more are summed up.
@@ -41,8 +41,9 @@ def times(matter: Matter, past: Any = None) -> Iterator[Section]:
     found = matter.explain(past)
     for finding in found:
         said[_TITLES.get(finding.kind, _WENT)].append(finding.sentence)
-    here = said.pop(_WENT)
-    yield Section(_WENT, here, [_bars(history, " ".join(here))], list(_parts(history)))
+    shares = " ".join(finding.sentence for finding in found if finding.kind == "shares")
+    bars = _bars(history, shares or _unsplit(history))
+    yield Section(_WENT, said.pop(_WENT), [bars], list(_parts(history)))
     if turns := [finding.sentence for finding in found if finding.kind == "step"]:
         pictures[_TITLES["step"]] = list(_trend(matter.so_far(past), turns))
     for title, sentences in said.items():
@@ -68,6 +69,15 @@ def _bars(history: pd.DataFrame, description: str) -> Picture:
     each = "object and operation" if many else "job"
     title = f"Processing time by {each}, summed over batches"
     return picture(figure, "processing-times", title=title, description=description)
+
+
+def _unsplit(history: pd.DataFrame) -> str:
+    """Say how much processing time there is where no job tells its parts."""
+    totals = history["total_processing_time_ms"].where(history["done"]).dropna()
+    if total := totals.sum():
+        jobs = plural(len(totals), "job")
+        return f"{jobs} took {took(total)} of processing time; its parts are not reported."
+    return "The processing time of the jobs is not reported, or not final yet."
 
 
 def _parts(history: pd.DataFrame) -> Iterator[Table]:
