@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 import pandas as pd
 
-from ._findings import TIMES, Finding, cards, number, pace, sentences
+from ._findings import TIMES, Finding, cards, number, pace, plural, sentences
 from ._history import JobInfos, jobs_frame
 from ._jobinfo import END_UNSTAMPED, TIME_UNSPLIT
 from ._jobs.facts import duration
@@ -126,7 +126,7 @@ def _shares(timed: pd.DataFrame) -> Iterator[Finding]:
         whole = "" if said else f" of {duration(total)} processing time{of} is"
         each = f" ({pace(part, numbers[RATES[part]])})" if rows else ""
         said.append(f"{spent[part] / total:.0%}{whole} {TIMES[part]}{each}")
-    summed = f"; summed over the batches of {_jobs(len(timed))}" if len(timed) > 1 else ""
+    summed = f"; summed over the batches of {plural(len(timed), 'job')}" if len(timed) > 1 else ""
     yield Finding("shares", f"{', '.join(said)}{summed}.", numbers)
 
 
@@ -156,10 +156,11 @@ def _queue(frame: pd.DataFrame, states: pd.DataFrame | None) -> Iterator[Finding
     said = f"Waited {about}{duration(longest)} in the queue"
     if len(waits) > 1:
         said = (
-            f"Waited in the queue: half of {_jobs(len(waits))} up to {about}{duration(median)}, "
-            f"the longest {duration(longest)}"
+            f"Waited in the queue: half of {plural(len(waits), 'job')} up to "
+            f"{about}{duration(median)}, the longest {duration(longest)}"
         )
-    also = f"; {_jobs(unseen)} {'was' if unseen == 1 else 'were'} not watched" if unseen else ""
+    were = "was" if unseen == 1 else "were"
+    also = f"; {plural(unseen, 'job')} {were} not watched" if unseen else ""
     yield Finding(
         "queue",
         f"{said}{also}.",
@@ -194,8 +195,8 @@ def _retries(frame: pd.DataFrame) -> Iterator[Finding]:
         times = "once" if count == 1 else f"{count:,} times"
         yield Finding(
             "retries",
-            f"Salesforce tried {times} again to save, in {jobs:,} of {_jobs(len(frame))}: usually "
-            "after locked parents, which load.locks() names.",
+            f"Salesforce tried {times} again to save, in {jobs:,} of {plural(len(frame), 'job')}: "
+            "usually after locked parents, which load.locks() names.",
             {"retries": count, "jobs": jobs},
         )
 
@@ -281,7 +282,7 @@ def _unknown(frame: pd.DataFrame) -> Iterator[Finding]:
     ]
     for which, reason in reasons:
         if count := int(which.sum()):
-            yield Finding("unknown", f"{_jobs(count)} {reason}.", {"jobs": count})
+            yield Finding("unknown", f"{plural(count, 'job')} {reason}.", {"jobs": count})
 
 
 def _end_unstamped(frame: pd.DataFrame) -> pd.Series[bool]:
@@ -300,7 +301,3 @@ def _time_by_kind(timed: pd.DataFrame) -> pd.Series[float]:
     """Return the processing time of each kind of job, the longest first."""
     times = timed["total_processing_time_ms"].astype("float64")
     return times.groupby(_kind(timed), sort=False).sum().sort_values(ascending=False)
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count:,} jobs"

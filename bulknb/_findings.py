@@ -10,7 +10,7 @@ import pandas as pd
 
 from ._html import card
 
-__all__ = ["TIMES", "Finding", "cards", "day", "number", "pace", "sentences", "span"]
+__all__ = ["TIMES", "Finding", "cards", "day", "number", "pace", "plural", "sentences", "span"]
 
 #: Part of the processing time -> in words.
 TIMES = {
@@ -59,6 +59,11 @@ def pace(part: str, *values: float) -> str:
     if max(values) < 100:
         return f"{span(*values)} ms per 1,000 rows"
     return f"{span(*(value / 1000 for value in values))} ms a row"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 job" or "2,000 jobs"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def span(*values: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ._explain import Explanation, explain
+from ._findings import plural
 from ._history import jobs_frame
 from ._html import Cell, table
 from ._jobinfo import QUERIES, STATES, JobInfo
@@ -258,8 +259,7 @@ class Jobs(Sequence[Job]):
         )
 
     def _title(self) -> str:
-        count = len(self._jobs)
-        return f"<{count:,} job{'' if count == 1 else 's'}>"
+        return f"<{plural(len(self._jobs), 'job')}>"
 
     def _rest(self) -> str:
         return f" (the first {_MOST_SHOWN} are shown)" if len(self) > _MOST_SHOWN else ""

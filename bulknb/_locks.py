@@ -18,7 +18,7 @@ import pandas as pd
 
 from . import _check
 from ._explain import wall_ms
-from ._findings import Finding, cards, sentences
+from ._findings import Finding, cards, plural, sentences
 from ._history import JobInfos, jobs_frame
 from ._html import Cell, table
 from ._jobinfo import END_UNSTAMPED
@@ -316,11 +316,11 @@ def _on_failures(
     elif fought.empty:
         said = f"{lost}; which parent it was is not told"
     else:
-        said = f"{lost}, under {_parents_said(len(fought))}{named}"
+        said = f"{lost}, under {plural(len(fought), 'parent')}{named}"
     yield Finding("failures", f"{said}.", numbers)
     if not split:
         return
-    said = f"{_parents_said(split)}{named} had children in 2 or more batches"
+    said = f"{plural(split, 'parent')}{named} had children in 2 or more batches"
     if count and len(fought) > _WORST:
         share = float(fought["failed"].head(_WORST).sum()) / count
         said += f"; the worst {_WORST} had {share:.1%} of the failures"
@@ -347,7 +347,7 @@ def _on_overlaps(overlaps: pd.DataFrame, objects: list[str], *, asked: bool) -> 
         yield Finding("overlaps", f"No other job worked on {on} meanwhile.", {"jobs": 0})
     else:
         longest = overlaps.iloc[0]
-        many = "1 other job" if len(overlaps) == 1 else f"{len(overlaps):,} other jobs"
+        many = plural(len(overlaps), "other job")
         yield Finding(
             "overlaps",
             f"{many} worked on {on} meanwhile, {longest['operation']} {longest['object']} for "
@@ -358,9 +358,10 @@ def _on_overlaps(overlaps: pd.DataFrame, objects: list[str], *, asked: bool) -> 
 
 def _on_remedies(remedies: pd.DataFrame, parents: pd.DataFrame) -> Iterator[Finding]:
     known = remedies.dropna(subset=["seconds"]).set_index("remedy")
+    fought = plural(len(parents), "parent")
     took = f", measured {_time(known, 'as_it_was')}" if "as_it_was" in known.index else ""
     for remedy, meaning in (
-        ("keep_together", f"of {_parents_said(len(parents))} {{}} would meet more than one batch"),
+        ("keep_together", f"of {fought} {{}} would meet more than one batch"),
         ("serial", "no batch would meet another one of the load"),
     ):
         if remedy in known.index:
@@ -377,14 +378,10 @@ def _time(known: pd.DataFrame, remedy: str) -> str:
     return duration(1_000 * float(known["seconds"][remedy]))
 
 
-def _parents_said(count: int) -> str:
-    return "1 parent" if count == 1 else f"{count:,} parents"
-
-
 def _parents_table(parents: pd.DataFrame) -> str:
     shown = parents.head(_SHOWN)
     return table(
-        f"The first {len(shown):,} of {_parents_said(len(parents))}",
+        f"The first {len(shown):,} of {plural(len(parents), 'parent')}",
         [("column", False), ("parent", False), *((name, True) for name in _COUNTS)],
         [
             [

@@ -54,7 +54,7 @@ class Seen:
             self.meter.add(now, info.number_records_processed or 0)
         step = step_of(info)
         if step and step not in self._since:
-            self._since[step] = (self._begin(info, step, now), bool(self._since) or _is_first(info))
+            self._since[step] = (self._begin(info, now), bool(self._since) or _is_first(info))
         if info.done and self._ended is None:
             self._ended = now
         # What the server stamps on a job does not say that it gets on.
@@ -79,7 +79,7 @@ class Seen:
             if self._ended is None or step != since[-1][0]
         }
 
-    def _begin(self, info: JobInfo, step: str, now: float) -> float:
+    def _begin(self, info: JobInfo, now: float) -> float:
         """A job enters its first state when it is created, any other at some time before a look."""
         if self._since or info.created_date is None or not _is_first(info):
             return now

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import bulknb
 
+from .._findings import plural
 from ..errors import BulkError
 from ._org import with_org
 from ._show import readable, table
@@ -92,4 +93,4 @@ def export(file: Path, last: str | None, org: str | None) -> None:
 
 
 def _jobs(frame: pd.DataFrame, what: str) -> str:
-    return f"{len(frame):,} job{'' if len(frame) == 1 else 's'} {what}"
+    return f"{plural(len(frame), 'job')} {what}"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
+from .._findings import plural
 from .._jobinfo import COMPLETE
 from ._bars import Bars, add_bars, add_pending, boxes, summed, thickness_of
 from ._style import (
@@ -23,7 +24,6 @@ from ._style import (
     Segment,
     are_done,
     clip,
-    counted,
     current_axes,
     draw_nothing,
     group_name,
@@ -138,7 +138,7 @@ def _of_load(frame: pd.DataFrame, by: str | Sequence[str] | None) -> Bars:
 def _in_words(counts: pd.DataFrame) -> list[str]:
     """Return of each bar how many rows there are, and how many of them did not succeed."""
     rows = counts.sum(axis="columns").astype(int)
-    words = [counted(count, "row") for count in rows]
+    words = [plural(count, "row") for count in rows]
     for outcome in _OUTCOMES[1:]:
         if outcome.column in counts:
             some = counts[outcome.column].astype(int)

@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._findings import plural
 from .._jobs.facts import duration
 from ._outcomes import outcomes
 from ._processing_times import processing_times
-from ._style import PARTS, are_done, counted, draw_nothing, numbers
+from ._style import PARTS, are_done, draw_nothing, numbers
 from ._throughput import throughput
 from ._timeline import timeline
 
@@ -70,7 +71,7 @@ def _by_object(history: pd.DataFrame) -> pd.DataFrame:
     took = numbers(history["total_processing_time_ms"]).groupby(names).sum()
     order = took.sort_values(ascending=False, kind="stable").index
     rare = names.isin(order[_MOST_OBJECTS:])
-    objects = names.mask(rare, counted(max(len(order) - _MOST_OBJECTS, 0), "other object"))
+    objects = names.mask(rare, plural(max(len(order) - _MOST_OBJECTS, 0), "other object"))
     rank = names.map({name: rank for rank, name in enumerate(order)})
     return history.assign(objects=objects).iloc[np.argsort(rank.to_numpy(), kind="stable")]
 
@@ -93,8 +94,8 @@ def _facts(history: pd.DataFrame) -> str:
     )
     pending = np.count_nonzero(~are_done(history))
     facts = [
-        counted(len(history), "job") + (f" ({pending:,} not done)" if pending else ""),
-        f"{counted(rows, 'row')}, {failed:,} failed",
+        plural(len(history), "job") + (f" ({pending:,} not done)" if pending else ""),
+        f"{plural(rows, 'row')}, {failed:,} failed",
     ]
     created = history["created_date"].dropna()
     if len(created):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from .._findings import plural
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.legend import Legend
@@ -146,12 +148,7 @@ def group_name(group: object) -> str:
 def group_label(group: object, jobs: int, pending: int) -> str:
     """Return the name of a group of jobs and how many there are."""
     waiting = f", {pending:,} not done" if pending else ""
-    return f"{group_name(group)} ({counted(jobs, 'job')}{waiting})"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return "1 job" or "2,000 jobs"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{group_name(group)} ({plural(jobs, 'job')}{waiting})"
 
 
 def label_room(ax: Axes) -> int:

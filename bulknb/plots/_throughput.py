@@ -10,6 +10,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from matplotlib.transforms import Transform
 
+from .._findings import plural
 from ._clock import days, time_axis, time_range
 from ._style import (
     BLUE,
@@ -24,7 +25,6 @@ from ._style import (
     FloatArray,
     are_done,
     clip,
-    counted,
     current_axes,
     draw_nothing,
     ink,
@@ -146,11 +146,11 @@ def _by_name(
     frequent = [code for code in np.argsort(-counts, kind="stable") if counts[code]]
     for code, look in zip(frequent, _LOOKS, strict=False):
         # A label that begins with an underscore would be left out of the legend.
-        label = f"\N{ZERO WIDTH SPACE}{clip(names[code])} ({counted(int(counts[code]), 'job')})"
+        label = f"\N{ZERO WIDTH SPACE}{clip(names[code])} ({plural(int(counts[code]), 'job')})"
         yield label, look, rated & (codes == code)
     if others := frequent[len(_LOOKS) :]:
         name = clip(names[others[0]]) if len(others) == 1 else f"{len(others):,} others"
-        label = f"\N{ZERO WIDTH SPACE}{name} ({counted(int(counts[others].sum()), 'job')})"
+        label = f"\N{ZERO WIDTH SPACE}{name} ({plural(int(counts[others].sum()), 'job')})"
         yield label, _REST, rated & np.isin(codes, others)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .._findings import number
+from .._findings import number, plural
 from .._trend import RATES, Step, rates, steps
 from ._clock import days, time_axis, time_range
 from ._style import (
@@ -18,7 +18,6 @@ from ._style import (
     Segment,
     are_done,
     clip,
-    counted,
     current_axes,
     draw_nothing,
     ink,
@@ -97,7 +96,7 @@ def trend(
     time_axis(ax, *time_range(at))
     _draw_steps(ax, turns)
     kind = f"{clip(paces['operation'].iloc[0])} {clip(paces['object'].iloc[0])}"
-    legend_above(ax, title=f"{kind} ({counted(len(paces), 'job')})")
+    legend_above(ax, title=f"{kind} ({plural(len(paces), 'job')})")
     return ax
 
 

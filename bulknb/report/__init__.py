@@ -16,9 +16,10 @@ import pandas as pd
 import bulknb
 
 from .. import _html
+from .._findings import plural
 from ._jobs import jobs
 from ._matter import Matter
-from ._parts import Section, plural, some
+from ._parts import Section, some
 from ._reasons import failed_jobs, failed_rows
 from ._rows import outcome, proof
 from ._svg import clean

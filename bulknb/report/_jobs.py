@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ._parts import Section, Table, number, plural, text, took
+from .._findings import plural
+from ._parts import Section, Table, number, text, took
 
 #: More are not read by anybody: then the slowest stand for all.
 _MOST_JOBS = 200

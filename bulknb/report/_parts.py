@@ -63,11 +63,6 @@ def text(value: Any) -> str:
     return _ABSENT if pd.isna(value) else str(value)
 
 
-def plural(count: int, noun: str) -> str:
-    """Return so many of something: 1 job, 1,071 rows."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def some(names: Iterable[object]) -> str:
     """Return the first names, and how many more there are."""
     texts = [str(name) for name in names]

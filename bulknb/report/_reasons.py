@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from .._findings import plural
 from .._load import Load
 from ._masks import message, shape
-from ._parts import Section, Table, number, plural, text
+from ._parts import Section, Table, number, text
 
 _MOST_REASONS = 40
 _MOST_CHARACTERS = 300

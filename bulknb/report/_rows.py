@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from .._findings import plural
 from .._jobinfo import COMPLETE, QUERIES
 from .._load import Load
 from .._outcomes import OUTCOMES
 from ..errors import ReconcileError
 from ._matter import Matter
-from ._parts import Section, Table, listed, number, plural, text
+from ._parts import Section, Table, listed, number, text
 
 _PROCESSED, _FAILED = "number_records_processed", "number_records_failed"
 #: Outcome of a row -> what is said of so many.

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .._findings import plural
 from .._trend import steps, weight
 from ..plots import processing_times_figure, trend
 from ._matter import Matter
-from ._parts import Picture, Section, Table, number, plural, text, took
+from ._parts import Picture, Section, Table, number, text, took
 from ._svg import picture
 
 #: So many jobs have a bar of their own; more are summed up.
