@@ -46,7 +46,7 @@ class Bars:
 
 def summed(parts: pd.DataFrame, history: pd.DataFrame, keys: list[str]) -> Bars:
     """Return a bar for each group of jobs, without notes."""
-    # One frame for both sums, so that parts and pending cannot part.
+    # One frame for both sums, so that they are of the same groups.
     groups = parts.assign(pending=~are_done(history)).groupby(
         [history[key] for key in keys], sort=False, dropna=False, observed=True
     )
