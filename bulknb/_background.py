@@ -40,7 +40,8 @@ class Background(Generic[T]):
         self._clock = clock
         self._started = self._stopped = clock.monotonic()
         self._listeners: list[Callable[[T], None]] = []
-        self._ended = threading.Event()
+        self._ended = False
+        self._news = threading.Condition()
 
     @property
     def seconds(self) -> float:
@@ -52,25 +53,35 @@ class Background(Generic[T]):
         self._started = self._clock.monotonic()
         threading.Thread(target=run, name=f"bulknb {self._what}", daemon=True).start()
 
-    def wait(self, timeout: float | None, goes_on: Callable[[], str]) -> None:
+    def wait(
+        self,
+        timeout: float | None,
+        goes_on: Callable[[], str],
+        *,
+        held: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Return when the work has ended well; a time-out or Ctrl-C leaves it alone.
 
         Raises
         ------
         StillRunningError
-            The time is over; `goes_on` says how far the work is.
+            The time is over, or the work is `held`: it does not go on by itself. `goes_on` says
+            how far it is.
         Exception
             What the work ended with.
         """
         interrupted = False
         try:
-            ended = self._ended.wait(timeout)
+            with self._news:
+                news = self._news.wait_for(lambda: self._ended or held(), timeout)
         except KeyboardInterrupt:
             interrupted = True
         if interrupted:
             raise KeyboardInterrupt(f"Stopped waiting. {goes_on()}")
-        if not ended:
+        if not news:
             raise StillRunningError(f"After {timeout:g} s: {goes_on()}")
+        if not self._ended:
+            raise StillRunningError(goes_on())
         if self.error:
             raise self.error
 
@@ -94,10 +105,14 @@ class Background(Generic[T]):
                 listener(owner)
             except Exception:
                 log.exception("A listener of the %s broke", self._what)
+        with self._news:
+            self._news.notify_all()
 
     def end(self, owner: T) -> None:
         """Tell that the work is over, then let those go on who wait."""
         self._stopped = self._clock.monotonic()
         self.done = True
         self.tell(owner, "ended")  # a card shows the end before whoever waits goes on
-        self._ended.set()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()

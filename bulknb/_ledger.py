@@ -321,6 +321,16 @@ class Journal:
         self.ledger._write(work)
         self.record = replace(self.record, rows=rows)
 
+    def change(self, wanted: dict[str, Any]) -> None:
+        """Note what the load is to do from now on, before it does it."""
+
+        def work(db: sqlite3.Connection) -> None:
+            self._hold(db)
+            values = (json.dumps(wanted), self.record.id)
+            db.execute("UPDATE load SET wanted = ? WHERE id = ?", values)
+
+        self.ledger._write(work)
+
     def hold(self) -> None:
         """Keep the load, if it is some time since it was last said."""
         if self._clock.time() - self._held > LEASE_SECONDS / 4:

@@ -41,7 +41,7 @@ from ._sending.base import discard
 from ._sending.part import TAKEN_OVER, UNREACHABLE
 from ._source import Source
 from ._wire import Wire
-from ._work import Progress, Work
+from ._work import HELD, Progress, Work
 from .errors import BulkError, InputError, InvalidJobStateError, StillRunningError
 
 __all__ = ["Load", "Progress"]
@@ -137,7 +137,7 @@ class Load:
         Raises
         ------
         StillRunningError
-            The time is over and the load goes on.
+            The time is over and the load goes on, or it is `held` until `close` or `abort`.
         JobFailedError
             Salesforce failed a job as a whole; ``frame`` says what became of the rows.
         ReconcileError
@@ -145,9 +145,26 @@ class Load:
         BulkError
             Sending ended early; ``frame`` says which rows were not sent.
         """
-        self._background.wait(timeout, partial(_load_card.goes_on, self))
+        self._background.wait(timeout, partial(_load_card.goes_on, self), held=lambda: self.held)
         if self._work.error:
             raise self._work.error
+        return self
+
+    def close(self) -> Load:
+        """Close the jobs of a load with ``close=False``: their rows are processed; returns at once.
+
+        While rows are being uploaded, each job is closed as soon as it has its own.
+
+        Raises
+        ------
+        BulkError
+            The load was aborted, its upload failed, or the ledger cannot be written.
+        """
+        given_up = self.done or self._work.aborted.is_set()
+        if given_up and not self._work.order.close:
+            rows = "retry(), or org.resume(frame), sends its rows again"
+            raise self.error or InputError(f"The load of {self.object} was given up: {rows}")
+        self._work.close()
         return self
 
     def abort(self, *, confirm: str | None = None) -> Load:
@@ -172,7 +189,7 @@ class Load:
 
     def _abort(self) -> Load:
         """Abort, where a button has asked already."""
-        self._work.aborted.set()
+        self._work.abort()
         trouble = None
         for job in self.jobs:
             if not job.done:
@@ -196,6 +213,11 @@ class Load:
     def done(self) -> bool:
         """Whether every row is accounted for, or the load ended with an error."""
         return self._background.done
+
+    @property
+    def held(self) -> bool:
+        """Whether all rows are uploaded and wait for `close`: none is processed before."""
+        return self._background.stage == HELD and not self._work.released.is_set()
 
     @property
     def has_rows(self) -> bool:
@@ -312,8 +334,7 @@ class Load:
         confirm : str, optional
             For hardDelete in a production org, as for ``org.load``.
         **options
-            As ``org.load`` has them, such as ``chunk_bytes`` or ``mode``; by default those of this
-            load.
+            As ``org.load`` has them; by default those of this load, but ``close=True``.
 
         Returns
         -------
@@ -352,7 +373,7 @@ class Load:
             rows, at = rows.at(places), at[places]
         if self.operation == "hardDelete":
             confirmed(self._wire, self.operation, len(at), confirm, noun="row")
-        options = {**asdict(self._order), **options}
+        options = {**asdict(self._order), "close": True, **options}
         name, operation = options.pop("object"), options.pop("operation")
         again = Load(self._wire, rows, name, operation, ledger=self._ledger, parent=self, **options)
         again._at = at

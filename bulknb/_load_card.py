@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from ._job_card import progress_bar, speed
 from ._jobs.facts import duration
 from ._pace import Meter
 from ._retry import REPEATABLE, choose
+from ._work import HELD
 
 if TYPE_CHECKING:
     from ._load import Load
@@ -28,6 +30,8 @@ _STAGES = ("sending", "processing", "collecting results", "ended")
 def text(load: Load) -> str:
     """Return a line such as ``<Load upsert Contact: 5 sent, 4 success, 1 failed>``."""
     words = [f"{count:,} {name}" for name, count in _counted(load).items() if count]
+    if load.held:
+        words.append("waits for close()")
     return f"<Load {load.operation} {load.object}: {', '.join(words)}>"
 
 
@@ -51,7 +55,7 @@ def card(load: Load, *, meter: Meter | None = None, seen: str = "", note: str = 
     return Card(
         title=f"{load.operation} {load.object}",
         subtitle=(f"{jobs:,} {'job' if jobs == 1 else 'jobs'}", seen),
-        steps=stepper(_STAGES, stage, {}, bad=bool(load.error), ended=load.done),
+        steps=stepper(_stages(load), stage, {}, bad=bool(load.error), ended=load.done),
         bars=_bars(load),
         facts=_facts(load, meter),
         notes=[paused, str(load.error) if load.error else "", *_advice(load), note],
@@ -76,8 +80,14 @@ def retryable(load: Load) -> int:
 
 def goes_on(load: Load) -> str:
     """Return how far a load is that goes on, and what may be done with it."""
+    if load.held:
+        return (
+            f"The load of {load.object} is held: {_uploaded(load)}. close() has them processed, "
+            "abort() gives them up"
+        )
     now = load.progress
-    rows = f"{now.sent:,} rows" if now.total is None else f"{now.sent:,} of {now.total:,} rows"
+    sent = now.sent + now.uploaded
+    rows = f"{sent:,} rows" if now.total is None else f"{sent:,} of {now.total:,} rows"
     return (
         f"The load of {load.object} goes on ({now.stage}: {rows} sent, "
         f"{now.processed:,} processed). wait() waits again, abort() aborts it"
@@ -90,6 +100,7 @@ def _counted(load: Load) -> dict[str, int]:
     now = load.progress
     return {
         **({} if now.total is None else {"rows": now.total}),
+        **({"uploaded": now.uploaded} if now.uploaded else {}),
         "sent": now.sent,
         "processed": now.processed,
         "failed": now.failed,
@@ -123,7 +134,21 @@ def _tone(load: Load) -> Tone:
     return "good" if load.counts["success"] == load.counts["sent"] else "warn"
 
 
+def _stages(load: Load) -> Sequence[str]:
+    first, *rest = _STAGES
+    return _STAGES if load._order.close else (first, HELD, *rest)
+
+
+def _uploaded(load: Load) -> str:
+    jobs = len(load.jobs)
+    return (
+        f"{counted(load.progress.uploaded)} uploaded to {jobs:,} {'job' if jobs == 1 else 'jobs'}"
+    )
+
+
 def _advice(load: Load) -> list[str]:
+    if load.held:
+        return [f"{_uploaded(load)}: nothing is processed before close()"]
     rows = retryable(load) if load.done else 0
     return [f"{counted(rows)} may pass as they are: retry() sends them again"] if rows else []
 

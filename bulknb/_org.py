@@ -99,6 +99,7 @@ class Org:
         api: Api = "2.0",
         mode: Mode = "parallel",
         concurrency: int | None = None,
+        close: bool = True,
         confirm: str | None = None,
     ) -> Load:
         """Load a frame into the org as one or more jobs; returns at once.
@@ -137,6 +138,9 @@ class Org:
             wait for each other's locks.
         concurrency : int, optional
             The most jobs (1.0: batches) at work at a time; by default all are sent at once.
+        close : bool
+            False: upload all rows, and have none processed before ``load.close()``. If an upload
+            fails, all jobs are aborted. Salesforce cleans up jobs that stay open, in time.
         confirm : str, optional
             For hardDelete in a production org: its name and how many rows, such as
             "Acme: hardDelete 200 rows".
@@ -167,6 +171,7 @@ class Org:
             api=api,
             mode=mode,
             concurrency=concurrency,
+            close=close,
             ledger=self._ledger,
         )
         return load.start()
@@ -245,6 +250,10 @@ class Org:
         What was sent is followed to its end, and every row accounted for. What was not sent is sent
         if its frame is given; else it ends in not_sent, by position, and can be resumed later. A
         load that another kernel is at is left alone. ``load.abort()`` gives a load up.
+
+        A load with ``close=False`` is held again, and never closed by this: until ``load.close()``,
+        as long as all of its jobs are uploaded. Jobs that lack are uploaded if its frame is given;
+        else all are aborted, and no row of it is sent.
 
         Parameters
         ----------

@@ -51,6 +51,7 @@ class Order:
     api: Api = "2.0"
     mode: Mode = "parallel"
     concurrency: int | None = None
+    close: bool = True
 
     def __post_init__(self) -> None:
         if self.api not in ("1.0", "2.0"):
@@ -61,6 +62,11 @@ class Order:
             raise InputError('Bulk API 2.0 has no serial mode: give api="1.0" with it')
         if self.concurrency is not None and self.concurrency < 1:
             raise InputError("concurrency is the number of jobs or batches in flight, 1 or more")
+        if self.api == "1.0" and not self.close:
+            raise InputError(
+                "Bulk API 1.0 works on a batch as soon as it is added, before any close: "
+                'close=False needs api="2.0"'
+            )
 
 
 class Rows:

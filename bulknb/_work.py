@@ -1,4 +1,4 @@
-"""The work of a load, in its order: recover, send, seal, follow, collect.
+"""The work of a load, in its order: recover, send, commit, seal, follow, collect.
 
 Each step may fail without keeping the next from accounting for what was sent.
 """
@@ -9,7 +9,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,10 @@ log = logging.getLogger("bulknb.load")
 
 #: A part that the org refuses to take is tried with so many jobs.
 _TRIES = 3
+#: The stage of a load that goes on when the user says so.
+HELD = "uploaded, waits for close()"
+#: So often, in real time, a load that is held looks whether the ledger is to be told.
+_HELD_SECONDS = 1.0
 #: "Bulk API 2.0 Limits": Salesforce makes a batch of every 10,000 rows of a job.
 BATCH_ROWS = 10_000
 
@@ -37,7 +41,8 @@ BATCH_ROWS = 10_000
 class Progress:
     """How far a load is, in rows, as the server said last.
 
-    ``total`` is None while a file or stream has not been read to its end.
+    ``total`` is None while a file or stream has not been read to its end. ``uploaded`` are those
+    that wait for ``close()``; they are ``sent`` from then on.
     """
 
     stage: str
@@ -45,6 +50,7 @@ class Progress:
     sent: int
     processed: int
     failed: int
+    uploaded: int = 0
 
 
 class Work:
@@ -78,6 +84,10 @@ class Work:
         #: Another process goes on with the load.
         self.lost = False
         self.aborted = threading.Event()
+        #: Not set while rows that are uploaded are held until the user says close or abort.
+        self.released = threading.Event()
+        if order.close:
+            self.released.set()
         self.journal: Journal | None = None
         self._sender: Sender | None = None
         self._tell = tell
@@ -109,6 +119,7 @@ class Work:
             sent=sum(len(part) for part in tuple(self.parts) if part.committed),
             processed=sum(info.number_records_processed or 0 for info in infos),
             failed=sum(info.number_records_failed or 0 for info in infos),
+            uploaded=sum(len(part) for part in tuple(self.parts) if part.held),
         )
 
     def begin(self, ledger: Ledger, parent: str | None = None) -> None:
@@ -151,10 +162,24 @@ class Work:
         chunks = rows.chunks()
         return all(part.is_of(next(chunks, None)) for part in self.parts)
 
+    def close(self) -> None:
+        """Have the jobs closed: written down first, for a resume to do it too."""
+        if self.journal and not self.order.close:
+            order = replace(self.order, close=True)
+            self.journal.change(asdict(order))
+            self.order = self._sending.order = order
+            self.released.set()
+
+    def abort(self) -> None:
+        """Have no more rows sent, and nothing closed."""
+        self.aborted.set()
+        self.released.set()
+
     def run(self) -> None:
         """Do all of it."""
         self._tell("sending")
-        for step in (self.recover, self.send_all, self.seal, self.follow, self.collect):
+        steps = (self.recover, self.send_all, self.hold, self.commit)
+        for step in (*steps, self.seal, self.follow, self.collect):
             self._attempt(step)
         self.error = self.error or self._failed_job() or self._open_end()
 
@@ -176,6 +201,34 @@ class Work:
             self._tell("sending")
         if self.journal and self.journal.record.rows is None:
             self._note(functools.partial(self.journal.count, self.total))
+
+    def hold(self) -> None:
+        """With all rows uploaded, wait until the user says close or abort."""
+        if self.released.is_set() or not self._is_uploaded():
+            return
+        self._tell(HELD)
+        while not self.released.wait(_HELD_SECONDS):
+            self._keep()
+
+    def _is_uploaded(self) -> bool:
+        """Tell whether no row is missing in the jobs; some may have been closed by others."""
+        held = [part.held for part in self.parts]
+        return (
+            self.error is None
+            and any(held)
+            and all(part.held or part.committed for part in self.parts)
+            and self.total == self.parts[-1].stop
+        )
+
+    def commit(self) -> None:
+        """Close the jobs that are held, in their order; or give them up, if nobody said close."""
+        close = self.order.close
+        for part in [part for part in self.parts if part.held]:
+            self._wait_for_room()
+            go = close and not self.aborted.is_set()
+            act = self._sending.commit if go else self._sending.withdraw
+            self._attempt(functools.partial(act, part))
+            self._tell("processing")
 
     def seal(self) -> None:
         """Say that no rows will follow."""
@@ -275,7 +328,7 @@ class Work:
 
     def _unsent(self, rows: Rows) -> Iterator[tuple[Part, bytes]]:
         """Yield the parts to be sent and their bytes, each added to the load as its turn comes."""
-        for part in [part for part in self.parts if not part.committed]:
+        for part in [part for part in self.parts if not (part.committed or part.held)]:
             yield part, rows.data(part.start, part.stop)
         for chunk in rows.chunks(max((part.stop for part in self.parts), default=0)):
             part = Part.of(len(self.parts), chunk, rows, marked=self._sending.by_content)
@@ -298,7 +351,7 @@ class Work:
 
     def _look(self) -> None:
         """Ask once about what runs, and send anew what was proven not to be in the org."""
-        self._hold()
+        self._keep()
         self._attempt(functools.partial(self._sending.look, self._running()))
         for part in [part for part in self.parts if part.refused and not part.committed]:
             refusal, part.refused = part.refused, None
@@ -310,7 +363,7 @@ class Work:
                 data = self.rows.data(part.start, part.stop)
                 self._attempt(functools.partial(self._sending.send, part, data))
 
-    def _hold(self) -> None:
+    def _keep(self) -> None:
         """Keep the load to this process."""
         if self.journal:
             self._note(self.journal.hold)

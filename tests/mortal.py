@@ -42,6 +42,7 @@ class Mortal:
         data = frame() if data is None else data
         options = {"chunk_bytes": 60, "api": api, **options}
         self.load = Load(org._wire, data, object, operation, **options)
+        self.load.listen(close_if_held)
         self.load._ledger._write = self._write  # a write is a step as a request is
         self.at, self.steps = at, 0
 
@@ -64,6 +65,12 @@ class Mortal:
 
     def _write(self, work):
         return self._step(lambda: Ledger._write(self.load._ledger, work))
+
+
+def close_if_held(load: Load) -> None:
+    """Say close to a load that waits for it, on its own thread: a listener."""
+    if load.held:
+        load.close()
 
 
 def far(sandbox: Sandbox):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from mortal import connect
+from mortal import close_if_held, connect
 
 from bulknb import Load
 from bulknb._ledger import Ledger
@@ -37,6 +37,7 @@ FINAL = "limit403"
 LOADS = {
     "insert": ("insert", {}),
     "insert by jobs": ("insert", {"chunk_bytes": 45, "concurrency": 1}),
+    "insert, closed by the user": ("insert", {"close": False}),
     "update": ("update", {}),
     "upsert": ("upsert", {"external_id": KEY}),
     "delete": ("delete", {}),
@@ -65,6 +66,7 @@ class World:
     def load(self, frame: pd.DataFrame, operation: str, **options) -> Load:
         wire = self.org._wire
         load = Load(wire, frame, "Item__c", operation, ledger=self.ledger, **options)
+        load.listen(close_if_held)
         load._work.begin(self.ledger)
         load._run()
         return load

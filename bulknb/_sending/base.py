@@ -82,13 +82,29 @@ class Sender(ABC):
 
     @abstractmethod
     def send(self, part: Part, data: bytes) -> None:
-        """Send the rows; on return they are committed, or planned still if the load was aborted.
+        """Send the rows; on return they are committed, or held if the order is not to close.
+
+        They are planned still if the load was aborted.
 
         Raises
         ------
         BulkError
             They could not be sent, and nothing of them is in the org.
         """
+
+    def commit(self, part: Part) -> None:
+        """Commit rows that are held.
+
+        Raises
+        ------
+        JobFailedError
+            Somebody else has aborted their job; nothing of them is in the org.
+        """
+        raise AssertionError("only Bulk API 2.0 holds rows")
+
+    def withdraw(self, part: Part) -> None:
+        """Give up to send rows that are held."""
+        raise AssertionError("only Bulk API 2.0 holds rows")
 
     @abstractmethod
     def seal(self, parts: Sequence[Part]) -> None:

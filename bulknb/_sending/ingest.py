@@ -1,9 +1,10 @@
 """Bulk API 2.0: a job for each part; create, upload once, close.
 
-Before the close any doubt costs one job that never runs: it is aborted, and another one made. The
-close is the commit: from then on the rows belong to that job, which is only asked, and closed again
-if it turns out to be open. Only a job that has refused its close for good, was aborted, and proves
-by its results to have touched no row, gives its rows back.
+Before the close any doubt costs one job that never runs: it is aborted, and another one made. A
+load with ``close=False`` is held there, its jobs uploaded and open. The close is the commit: from
+then on the rows belong to that job, which is only asked, and closed again if it turns out to be
+open. Only a job that has refused its close for good, was aborted, and proves by its results to have
+touched no row, gives its rows back.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..errors import (
     AuthenticationError,
     BulkError,
     InvalidJobStateError,
+    JobFailedError,
     NotFoundError,
     ReconcileError,
 )
@@ -36,6 +38,7 @@ from .part import (
     CREATING,
     PLANNED,
     UNMATCHED,
+    UPLOADED,
     UPLOADING,
     Part,
 )
@@ -57,12 +60,13 @@ class IngestSender(Sender):
                 job = self._upload(part, data)
                 if self.stopped():
                     break
-                self.note(part, CLOSING)
+                self.note(part, CLOSING if self.order.close else UPLOADED)
             except BulkError as error:
                 trouble = error
             else:
-                with contextlib.suppress(BulkError):  # `look` finds out, and closes it again
-                    job.close()
+                if part.committed:
+                    with contextlib.suppress(BulkError):  # `look` finds out, and closes it again
+                        job.close()
                 return
             uploading = part.state == UPLOADING
             self._spend(part)
@@ -98,6 +102,43 @@ class IngestSender(Sender):
             with contextlib.suppress(BulkError):
                 discard(part.job)
         part.free()
+
+    def commit(self, part: Part) -> None:
+        """Close a job that is held, if it is still there to be closed; see `Sender.commit`."""
+        job = _job(part)
+        self.note(part, CLOSING)
+        try:
+            job.close()
+        except InvalidJobStateError:
+            self.patiently(job.refresh)
+            self._settle(part, job)
+            if not part.committed:
+                raise JobFailedError(
+                    f"Job {job.id} was aborted while it waited for close(), and none of its rows "
+                    "is in the org: retry() sends them again"
+                ) from None
+        except BulkError:
+            pass  # `look` finds out, and closes it again
+
+    def withdraw(self, part: Part) -> None:
+        """Abort a job that is held."""
+        job = _job(part)
+        with contextlib.suppress(NotFoundError):  # `look` gives it up
+            try:
+                if job.state != "Aborted":
+                    self.patiently(functools.partial(discard, job))
+            except InvalidJobStateError:
+                self.patiently(job.refresh)
+        self._settle(part, job)
+
+    def _settle(self, part: Part, job: IngestJob) -> None:
+        """Take the rows of a held job back, if it is aborted; somebody else may have closed it."""
+        untouched = functools.partial(self._is_untouched, job)
+        if job.state == "Aborted" and self.patiently(untouched):
+            part.free()
+            self.note(part, PLANNED)
+        else:
+            self.note(part, CLOSING)
 
     def seal(self, parts: Sequence[Part]) -> None:
         """Each job was closed on its own."""
@@ -176,14 +217,23 @@ class IngestSender(Sender):
         )
 
     def recover(self, parts: Sequence[Part]) -> None:
-        """Abort what was never closed: it has not run. What was closed is asked by `look`."""
-        welded = {part.job.id for part in parts if part.committed and part.job}
+        """Abort what was never closed: it has not run. What was closed is asked by `look`.
+
+        Held jobs that are Open stay so: their upload was answered, so they have all their rows.
+        """
+        for part in [part for part in parts if part.held]:
+            job = _job(part)
+            with contextlib.suppress(NotFoundError):  # `look` gives it up
+                self.patiently(job.refresh)
+            if job.state != "Open":
+                self._settle(part, job)
+        welded = {part.job.id for part in parts if part.job and (part.committed or part.held)}
         for id in self.journal.ledger.made(self.journal.record):
             if id not in welded:
                 with contextlib.suppress(BulkError):
                     discard(self.job_of(id))
         for part in parts:
-            if not part.committed:
+            if not (part.committed or part.held):
                 part.free()
 
     def job_of(self, id: str) -> IngestJob:

@@ -19,6 +19,7 @@ from .._rows import Rows, digest
 PLANNED = "planned"  # nothing of it is in the org
 CREATING = "creating"  # a job is being made
 UPLOADING = "uploading"  # the job may have the rows; it never runs before its close
+UPLOADED = "uploaded"  # the job has the rows, and is held until the user says close
 CLOSING = "closing"  # 2.0: from here on the rows belong to the job, whatever is heard of it
 POSTING = "posting"  # 1.0: the batch may have arrived, and then it runs
 POSTED = "posted"  # 1.0: the batch has arrived
@@ -128,6 +129,11 @@ class Part:
     def committed(self) -> bool:
         """Whether its rows may be in the org: they are never just sent again."""
         return self.state in _COMMITTED
+
+    @property
+    def held(self) -> bool:
+        """Whether its job has its rows, and waits for the close."""
+        return self.state == UPLOADED
 
     @property
     def running(self) -> bool:

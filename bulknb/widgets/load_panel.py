@@ -19,7 +19,7 @@ __all__ = ["LoadPanel"]
 
 
 class LoadPanel(LivePanel):
-    """A load, live, with a button to abort it, then one to send rows again.
+    """A load, live, with buttons to close it if it is held and to abort it, or to send rows again.
 
     Left as the last expression of a cell it is drawn, and follows the load without blocking the
     kernel and without a request of its own; then a static card of what became of the rows takes
@@ -46,17 +46,20 @@ class LoadPanel(LivePanel):
         self._seen_at = self._clock.time()
         self._shown = self._card_of(load)
         self.retry_button = button("Retry", "Send rows again; asks once more", "retry")
+        self.close_button = button("Close", "Have what is uploaded processed", "close")
         self._retry = Ask(self.retry_button, self._send_again, "", "Not now", "primary")
         self.again_card = ipywidgets.HTML()
         super().__init__(
             "load",
             f"load of {load.object}",
             self._abort_now,
-            verbs={"retry": self.retry_button},
+            verbs={"close": self.close_button, "retry": self.retry_button},
             watch=watch or shared_watch(),
         )
         self.controls.children = [self.again_card, *self.controls.children]
         answer_while_busy(self.controls)
+        close = partial(self._hand_on, "Close", load.close, self.close_button)
+        self._on(self.close_button, close)
         prepare = partial(self._hand_on, "Retry", self._prepare, self.retry_button)
         self._on(self.retry_button, prepare)
         self._repaint()
@@ -81,11 +84,14 @@ class LoadPanel(LivePanel):
             if again is None:
                 self._shown = self._card()
             rows = retryable(self.load) if ended and not again else 0
+            self._set(self.close_button, shown=self.load.held)
             self._set(self.retry_button, shown=bool(rows))
             self._set(self.abort_button, shown=bool(again) or not ended)
             self.retry_button.description = self._retry.confirm = f"Retry {counted(rows)}"
             now = again or self.load
-            self._abort.question = f"Abort: {stays(now.progress.processed - now.progress.failed)}"
+            written = now.progress.processed - now.progress.failed
+            question = "nothing was written yet." if now.held else stays(written)
+            self._abort.question = f"Abort: {question}"
             under_way = again and self._card_of(again)
             self.again_card.value = under_way.html() if under_way else ""
             state = f"sent again, {under_way.state}" if under_way else self._shown.state
