@@ -251,9 +251,9 @@ class Org:
         if its frame is given; else it ends in not_sent, by position, and can be resumed later. A
         load that another kernel is at is left alone. ``load.abort()`` gives a load up.
 
-        A load with ``close=False`` is held again, and never closed by this: until ``load.close()``,
-        as long as all of its jobs are uploaded. Jobs that lack are uploaded if its frame is given;
-        else all are aborted, and no row of it is sent.
+        A load with ``close=False`` is held again until ``load.close()``; if that was said before,
+        it goes on. Rows that were not uploaded are, if its frame is given; else its jobs are aborted,
+        and all its rows end in not_sent.
 
         Parameters
         ----------

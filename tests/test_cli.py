@@ -146,3 +146,31 @@ def test_a_file_is_loaded_and_what_was_broken_off_is_resumed(tmp_path: Path, mon
     assert resumed.output == "0 unfinished loads\n"
     assert stranger.exit_code == 1
     assert "Error: None of the 0 unfinished loads is of these rows" in stranger.output
+
+
+def test_a_file_is_uploaded_now_and_processed_when_a_later_command_says_so(tmp_path, monkeypatch):
+    file = tmp_path / "accounts.csv"
+    file.write_text("Name\nAcme\nNA\n", encoding="utf-8")
+    with bulknb.sandbox.start(speed=100) as sandbox:
+        monkeypatch.setenv("BULKNB_INSTANCE_URL", sandbox.url)
+        monkeypatch.setenv("BULKNB_ACCESS_TOKEN", sandbox.token)
+
+        def run(*words: str) -> str:
+            # A process of its own, as long as which a load is in its hands.
+            command = [sys.executable, "-m", "bulknb", *words]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        uploaded = run("load", str(file), "Account", "insert", "--no-close")
+        resumed = run("resume")
+        before = sandbox.records("Account")
+        closed = run("resume", "--close")
+        names = sorted(record["Name"] for record in sandbox.records("Account"))
+
+    assert uploaded == (
+        "<Load insert Account: 2 rows, 2 uploaded, waits for close()>\n"
+        "Nothing of it is processed before: bulknb resume --close\n"
+    )
+    assert resumed.startswith(uploaded)
+    assert before == []
+    assert "<Load insert Account: 2 sent, 2 success>" in closed
+    assert names == ["Acme", "NA"]

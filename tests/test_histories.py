@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mortal import ROWS, Crash, Mortal, connect, frame, in_org
+from mortal import ROWS, Crash, Mortal, close_if_held, connect, frame, in_org
 
 import bulknb
 from bulknb._ledger import LEASE_SECONDS
-from bulknb.errors import BulkError
+from bulknb.errors import BulkError, StillRunningError
 from bulknb.sandbox import FaultPlan, ManualClock, Sandbox
 from bulknb.sandbox.faults import REQUEST_KINDS
 
@@ -44,20 +45,20 @@ def check(sandbox: Sandbox, load: bulknb.Load) -> None:
     suppress_health_check=list(HealthCheck),
 )
 @given(
-    api=st.sampled_from(["2.0", "1.0"]),
+    how=st.sampled_from([{"api": "2.0"}, {"api": "2.0", "close": False}, {"api": "1.0"}]),
     seed=st.integers(0, 2**32),
     rate=st.sampled_from([0.05, 0.15, 0.3, 0.5]),
     death=st.none() | st.integers(2, 60),
     after=st.booleans(),
 )
 def test_any_history_of_faults_and_a_crash_loses_and_doubles_no_row(
-    tmp_path_factory, api, seed, rate, death, after
+    tmp_path_factory, how, seed, rate, death, after
 ):
     path = tmp_path_factory.mktemp("history") / "ledger.sqlite"
     os.environ["BULKNB_LEDGER"] = str(path)  # given back by the fixture that set it
-    plan = FaultPlan(seed=seed, kinds=KINDS[api])
+    plan = FaultPlan(seed=seed, kinds=KINDS[how["api"]])
     with Sandbox(clock=ManualClock(), seed=seed, faults=plan) as sandbox:
-        mortal = Mortal(sandbox, death or float("inf"), after=after, api=api)
+        mortal = Mortal(sandbox, death or float("inf"), after=after, **how)
         plan.rate = rate
         try:
             check(sandbox, mortal.run())
@@ -79,6 +80,9 @@ def test_any_history_of_faults_and_a_crash_loses_and_doubles_no_row(
 def _ended(loads: bulknb.Loads) -> list[bulknb.Load]:
     for load in loads:
         try:
+            with contextlib.suppress(StillRunningError):  # it is held
+                load.wait()
+            close_if_held(load)
             load.wait()
         except BulkError as error:
             raise AssertionError(f"No fault is planned any more, and yet: {error}") from error

@@ -10,6 +10,7 @@ import pytest
 from bulknb import Load
 from bulknb._jobs.confirm import production_name
 from bulknb._watch import Watch
+from bulknb.errors import StillRunningError
 from bulknb.sandbox import Fault, ManualClock, Sandbox
 from bulknb.widgets import LoadPanel
 
@@ -75,6 +76,69 @@ def test_abort_asks_once_and_says_what_stays(load, panel, sandbox):
     assert {job.state for job in load.jobs} == {"Aborted"}
     assert load.counts["sent"] == ROWS
     assert load.counts["success"] == len(sandbox.records("Contact"))
+
+
+@pytest.fixture
+def held(org) -> Load:
+    """A load whose rows are uploaded, and wait for its close."""
+    frame = pd.DataFrame({"LastName": ["Ann", "Bob"]})
+    load = org.load(frame, "Contact", "insert", close=False)
+    with pytest.raises(StillRunningError):
+        load.wait()
+    return load
+
+
+def test_close_is_offered_while_the_load_is_held_and_then_it_goes_on(held, sandbox):
+    panel = LoadPanel(held, watch=Watch(threaded=False))
+    panel._follow()
+    assert panel.close_button.layout.display is None
+    assert not panel.close_button.disabled
+    assert "uploaded, waits for close()" in panel.aid.status
+    assert "2 rows uploaded to 1 job: nothing is processed before close()" in panel.card.value
+
+    panel.close_button.click()
+    assert panel.message.value.startswith("Close: asking")
+    assert sandbox.records("Contact") == []
+    panel._watch.run_due()
+    held.wait()
+
+    assert len(sandbox.records("Contact")) == held.counts["success"] == 2
+    assert panel.close_button.layout.display == "none"
+    assert panel._frozen
+
+
+def test_a_load_that_closes_by_itself_has_no_button_for_it(load, panel):
+    shown = []
+    panel._follow()
+    load.listen(lambda _: shown.append(panel.close_button.layout.display))
+
+    load.start().wait()
+
+    assert set(shown) == {"none"}
+
+
+def test_abort_of_a_held_load_says_that_nothing_was_written(held, sandbox):
+    panel = LoadPanel(held, watch=Watch(threaded=False))
+    panel._follow()
+    panel.abort_button.click()
+    assert panel.question.value == "Abort: nothing was written yet."
+    panel.confirm_button.click()
+    panel._watch.run_due()
+    held.wait()
+
+    assert held.counts["not_sent"] == 2
+    assert sandbox.records("Contact") == []
+    assert panel.close_button.layout.display == "none"
+
+
+def test_a_close_that_is_refused_says_why_in_the_panel(held):
+    panel = LoadPanel(held, watch=Watch(threaded=False))
+    panel._follow()
+    panel.close_button.click()
+    held.abort().wait()  # by somebody else
+    panel._watch.run_due()
+
+    assert "was given up" in panel.message.value
 
 
 def test_keep_running_changes_nothing(load, panel, sandbox):
