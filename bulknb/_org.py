@@ -252,8 +252,8 @@ class Org:
         load that another kernel is at is left alone. ``load.abort()`` gives a load up.
 
         A load with ``close=False`` is held again until ``load.close()``; if that was said before,
-        it goes on. Rows that were not uploaded are, if its frame is given; else its jobs are aborted,
-        and all its rows end in not_sent.
+        it goes on. Rows that were not uploaded are, if its frame is given; else its jobs are
+        aborted, and all its rows end in not_sent.
 
         Parameters
         ----------

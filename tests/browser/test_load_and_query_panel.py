@@ -32,11 +32,15 @@ follow = query._follow
 query._follow = lambda: (query._aborted.wait(), follow())
 query.start()
 """
+UPLOADED = """
+uploaded = org.load(pd.DataFrame({"LastName": ["Di", "Ed"]}), "Contact", "insert", close=False)
+uploaded
+"""
 
 
 @pytest.fixture(scope="module")
 def notebook(open_notebook):
-    notebook = open_notebook(SETUP, LOAD, QUERY, HELD)
+    notebook = open_notebook(SETUP, LOAD, QUERY, HELD, UPLOADED)
     notebook.run(0)
     return notebook
 
@@ -78,6 +82,19 @@ def test_a_query_that_ends_leaves_its_types_and_no_button(notebook):
     expect(panel.get_by_text("Columns: Id string, LastName string")).to_be_visible()
     expect(panel.get_by_role("button")).to_have_count(0)
     assert set(notebook.saved_outputs(2)[0]["data"]) == {"text/html", "text/plain"}
+
+
+def test_a_load_that_is_uploaded_goes_on_by_a_click(notebook):
+    notebook.run(4)
+    panel = notebook.output(4)
+    said = panel.get_by_text("2 rows uploaded to 1 job: nothing is processed before close()")
+    expect(said.first).to_be_visible()
+    assert notebook.evaluate("[job.refresh().state for job in uploaded.jobs]") == "['Open']"
+
+    panel.get_by_role("button", name="Close load of Contact").click()
+
+    expect(panel.get_by_role("button")).to_have_count(0)
+    assert notebook.evaluate("int(uploaded.counts['success'])") == "2"
 
 
 def test_without_its_kernel_what_became_of_the_rows_stays_and_no_offer(notebook):
