@@ -174,6 +174,8 @@ class IngestSender(Sender):
             raise
         except ApiError as error:
             part.refused = error
+            self.note(part, UPLOADED)  # for whoever resumes it, should this process end here
+            part.state = CLOSING
             discard(job)
 
     def _is_untouched(self, job: IngestJob) -> bool:
