@@ -43,7 +43,7 @@ class Card:
         """Return the card as HTML; everything is escaped."""
         head = strip(
             self.title,
-            " · ".join(filter(None, self.subtitle)),
+            [*filter(None, self.subtitle)],
             self.facts,
             tone=self.tone,
             steps=self.steps,

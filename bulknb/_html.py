@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from jinja2 import Environment
 
 Tone = Literal["", "busy", "good", "warn", "bad"]
+Colour: TypeAlias = Literal["good", "bad", "apex", "api", "rest"]
 Mark: TypeAlias = Literal["past", "now", "ahead", "end", "bad"]
 
 #: Classes: what the server says between dollars is no formula, which Jupyter would typeset.
@@ -37,7 +38,9 @@ _CARD = _JINJA.from_string(
 _STRIP = _JINJA.from_string(
     """\
 <div class="bulknb-card {{ no_math }}" style="{{ box }}; {{ edge }}">
-<div style="{{ caption }}">{{ title }} <span style="{{ faint }}">{{ subtitle }}</span></div>
+<div style="{{ caption }}">{{ title }} <span style="{{ faint }}">\
+{% for part in subtitle %}{{ " · " if not loop.first }}\
+<span style="white-space: nowrap">{{ part }}</span>{% endfor %}</span></div>
 {% if steps %}
 <ol style="{{ ol }}" aria-label="State">
 {% for step in steps %}
@@ -59,7 +62,11 @@ _STRIP = _JINJA.from_string(
 <span title="{{ part.title }}" style="{{ fill }}; width: {{ "%.2f" | format(100 * part.share) }}%; \
 background: {{ colours[part.colour] }}"></span>\
 {% endfor %}
-</span> <span style="{{ faint }}">{{ bar.label }}</span></div>
+</span> <span style="{{ faint }}">\
+{% for part in bar.parts if part.legend %}{{ " · " if not loop.first }}\
+<span style="white-space: nowrap"><span style="{{ key }}; \
+background: {{ colours[part.colour] }}"></span> {{ part.legend }}</span>\
+{% else %}{{ bar.label }}{% endfor %}</span></div>
 {% endfor %}
 {% if rows %}
 <dl style="{{ dl }}">
@@ -89,7 +96,8 @@ _TABLE = _JINJA.from_string(
 <tr style="{{ row }}">
 {% for it in cells %}
 <td style="{{ cell }}{% if columns[loop.index0][1] %}; text-align: right{% endif %}\
-{% if it.tone %}; border-left: 4px solid {{ colours[it.tone] }}{% endif %}"\
+{% if it.tone is not none %}; border-left: 4px solid {{ colours[it.tone] }}{% endif %}\
+{% if wrap and it.text | length > 24 %}; {{ long }}{% endif %}"\
 {% if it.title %} title="{{ it.title }}"{% endif %}>{{ it.text }}</td>
 {% endfor %}
 </tr>
@@ -105,18 +113,20 @@ _STYLES = {
     "table": "border-collapse: collapse; margin: 0.3em 0; font-variant-numeric: tabular-nums",
     "caption": f"{_CAPTION}; padding: 0.2em 0.5em; white-space: nowrap",
     "row": _ROW,
-    "head": f"text-align: left; padding: 0.15em 1.5em 0.15em 0.5em; {_FAINT}",
-    "cell": "text-align: left; padding: 0.15em 0.5em; white-space: pre-wrap",
+    "head": f"text-align: left; vertical-align: top; padding: 0.15em 1.5em 0.15em 0.5em; {_FAINT}",
+    "cell": "text-align: left; vertical-align: top; padding: 0.15em 0.5em; white-space: pre-wrap",
 }
 
 _TABLE_STYLES = _STYLES | {
-    "head": f"{_STYLES['head']}; white-space: nowrap",
+    "head": f"text-align: left; padding: 0.15em 0.5em; white-space: nowrap; {_FAINT}",
     "cell": f"{_STYLES['cell']}; white-space: nowrap",
 }
 
 _WRAPPED = {
-    "table": f"{_STYLES['table']}; margin-left: 6px; line-height: 1.4",
-    "cell": f"{_STYLES['cell']}; vertical-align: top; line-height: 1.4; min-width: 7em",
+    "table": f"{_STYLES['table']}; margin-left: 0; line-height: 1.4",
+    "caption": f"{_CAPTION}; padding: 0.2em 14px; white-space: nowrap",
+    "cell": f"{_TABLE_STYLES['cell']}; line-height: 1.4",
+    "long": "white-space: pre-wrap; min-width: 18em",
 }
 
 # Jupyter pads its widgets' lines and sets lists apart: each style here answers to one of these, so
@@ -136,6 +146,8 @@ _STRIP_STYLES = {
     "overflow: hidden",
     "fill": "display: block; box-sizing: border-box; min-width: 3px; "
     "border-right: 1px solid var(--jp-layout-color1, #fff)",
+    "key": "display: inline-block; box-sizing: border-box; width: 0.7em; height: 0.7em; "
+    "border: 1px solid var(--jp-border-color1, #bdbdbd)",
     "dl": f"{_PADDING}; margin: 2px 0 0 0; display: flex; flex-wrap: wrap; gap: 2px 20px",
     "pair": "min-width: 5.5em",
     "head": f"{_FAINT}; font-size: 0.9em; margin: 0; padding: 0; float: none; white-space: nowrap",
@@ -179,11 +191,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a bar: its share of the whole, and what is shown over it."""
+    """A part of a bar: its share of the whole, what is shown over it, and in the legend."""
 
     share: float
-    colour: Literal["good", "bad", "apex", "api", "rest"]
+    colour: Colour
     title: str
+    legend: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,11 +209,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value in a table: its text, what is shown over it, and the colour of its edge."""
+    """A value in a table: its text, what is shown over it, and the colour of its edge, if any."""
 
     text: str
     title: str = ""
-    tone: Tone = ""
+    tone: Tone | None = None
 
 
 def page(template: str, **values: object) -> str:
@@ -220,7 +233,9 @@ def table(
     With `wrap` long texts take several lines.
     """
     styles = _TABLE_STYLES | (_WRAPPED if wrap else {})
-    return _TABLE.render(title=title, columns=columns, rows=list(rows), colours=_COLOURS, **styles)
+    return _TABLE.render(
+        title=title, columns=columns, rows=list(rows), wrap=wrap, colours=_COLOURS, **styles
+    )
 
 
 def card(title: str, rows: Iterable[tuple[str, object]], *, tone: Tone = "") -> str:
@@ -233,7 +248,7 @@ def card(title: str, rows: Iterable[tuple[str, object]], *, tone: Tone = "") -> 
 
 def strip(
     title: str,
-    subtitle: str,
+    subtitle: Sequence[str],
     rows: Iterable[tuple[str, str | Cell]],
     *,
     tone: Tone = "",

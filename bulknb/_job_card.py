@@ -7,7 +7,7 @@ import pandas as pd
 from ._card import Card, Fact, as_of, moment, stepper
 from ._gate import Clock
 from ._history import jobs_frame
-from ._html import Bar, Cell, Part
+from ._html import Bar, Cell, Colour, Part
 from ._jobinfo import JobInfo
 from ._jobs.facts import duration, facts, title, tone
 from ._jobs.steps import path_of, step_of
@@ -110,14 +110,17 @@ def _times(info: JobInfo) -> list[Bar]:
     apex, active, total = (getattr(info, name) for name in _TIMES.values())
     if apex is None or active is None or not total or not apex <= active <= total:
         return []
+
+    def part(colour: Colour, milliseconds: int, name: str, legend: str) -> Part:
+        share = milliseconds / total
+        return Part(share, colour, _exactly(name, milliseconds), f"{legend} {share:.0%}")
+
     parts = [
-        Part(apex / total, "apex", _exactly("Apex (triggers, flows)", apex)),
-        Part((active - apex) / total, "api", _exactly("API active, without Apex", active - apex)),
-        Part((total - active) / total, "rest", _exactly("Waiting and reading", total - active)),
+        part("apex", apex, "Apex (triggers, flows)", "Apex"),
+        part("api", active - apex, "API active, without Apex", "API without Apex"),
+        part("rest", total - active, "Waiting and reading", "waiting and reading"),
     ]
-    names = ("Apex", "API without Apex", "rest")
-    shares = [f"{name} {part.share:.0%}" for name, part in zip(names, parts, strict=True)]
-    return [Bar(" · ".join(shares), parts)]
+    return [Bar(" · ".join(each.legend for each in parts), parts)]
 
 
 def _facts(info: JobInfo, seen: Seen, now: float, rows: int | None, user: str | None) -> list[Fact]:

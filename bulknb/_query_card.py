@@ -108,6 +108,10 @@ def _given(query: Query) -> list[str]:
         pages = len(query._pages)
         word = "page" if pages == 1 else "pages"
         kept = query._room is None
-        where = f"in {query.folder}" if kept else "held as long as this query lives"
+        where = (
+            f"in {query.folder}"
+            if kept
+            else "kept while this query is in memory; with folder= for good"
+        )
         notes.append(f"{pages:,} {word} {where}")
     return notes

@@ -66,7 +66,7 @@ def test_abort_asks_once_and_says_what_stays(load, panel, sandbox):
 
     panel.abort_button.click()
     assert panel.confirmation.layout.display is None
-    assert panel.question.value == "Abort: rows already written stay written."
+    assert panel.question.value == "Abort this load? Rows already written stay written."
     panel.confirm_button.click()
     assert panel.message.value.startswith("Abort: asking")
     panel._watch.run_due()

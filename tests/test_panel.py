@@ -134,7 +134,7 @@ def test_abort_asks_once_and_says_that_rows_written_stay_written(panel, sandbox)
     panel.abort_button.click()
     assert not shown(panel.verbs)
     assert shown(panel.confirmation)
-    assert panel.question.value == "Abort: rows already written stay written."
+    assert panel.question.value == "Abort this job? Rows already written stay written."
     assert writes(sandbox) == before
 
 
@@ -143,11 +143,14 @@ def test_abort_asks_once_and_says_that_rows_written_stay_written(panel, sandbox)
     [
         (
             {"number_records_processed": 1_250, "number_records_failed": 50},
-            "Abort: 1,200 rows already written stay written.",
+            "Abort this job? 1,200 rows already written stay written.",
         ),
-        ({"number_records_processed": 1}, "Abort: 1 row already written stays written."),
-        ({"number_records_processed": 7, "number_records_failed": 7}, "Abort: rows already"),
-        ({}, "Abort: rows already written stay written."),
+        ({"number_records_processed": 1}, "Abort this job? 1 row already written stays written."),
+        (
+            {"number_records_processed": 7, "number_records_failed": 7},
+            "Abort this job? Rows already",
+        ),
+        ({}, "Abort this job? Rows already written stay written."),
         ({"operation": "query", "number_records_processed": 9}, "Abort this query?"),
     ],
 )
@@ -284,7 +287,7 @@ def test_the_parts_of_the_time_are_drawn_with_their_exact_values_on_hover(panel)
     html = panel.card.value
     assert re.findall(r"width: ([0-9.]+)%", html) == ["35.00", "35.00", "30.00"]
     assert 'title="Apex (triggers, flows): 700 ms (700 ms)"' in html
-    assert "Apex 35% · API without Apex 35% · rest 30%" in html
+    assert "Apex 35% · API without Apex 35% · waiting and reading 30%" in html
 
 
 @pytest.mark.parametrize("name", TIMES)
@@ -338,7 +341,7 @@ def test_news_are_said_to_screen_readers_only_when_the_state_or_an_answer_change
     panel.confirm_button.click()
     watch.run_due()
     assert [line.partition(". ")[2] for line in said] == [
-        "Abort: rows already written stay written.",
+        "Abort this job? Rows already written stay written.",
         "Abort: asking the server …",
         "",
     ]

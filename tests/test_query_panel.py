@@ -56,7 +56,7 @@ def test_at_the_end_it_tells_types_and_where_the_pages_are_and_no_data(query, pa
     text, html = repr(panel), panel._repr_html_()
     for said in (text, html):
         assert "Columns: Id string, Name string, NumberOfEmployees int64" in said
-        assert "3 pages held as long as this query lives" in said
+        assert "3 pages kept while this query is in memory; with folder= for good" in said
         assert query.frame()["Name"].iloc[0] not in said
     assert re.search(r"^  Rows +25$", text, re.MULTILINE)
 

@@ -352,7 +352,7 @@ class Job:
     def _repr_html_(self) -> str:
         info = self.info
         notes = [info.error_message or ""]
-        return strip(title(info), self.id, self.facts(), tone=tone(info), notes=notes)
+        return strip(title(info), (self.id,), self.facts(), tone=tone(info), notes=notes)
 
     def _ipython_display_(self) -> None:
         from ..widgets import JobPanel

@@ -89,7 +89,7 @@ class Batches(Sequence[BatchInfo]):
     def _repr_html_(self) -> str:
         head = strip(
             f"{_amount(self)} of {title(self._job)}",
-            str(self._job.id),
+            (str(self._job.id),),
             [(state, f"{count:,}") for state, count in self._counts()],
             tone="warn" if any(batch.state == "Failed" for batch in self) else "",
         )

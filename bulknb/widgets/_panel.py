@@ -46,7 +46,12 @@ _STYLE = """<style>
 </style>"""
 _GONE = "The kernel has gone, and this is how things were: run the cell again to see how they are."
 #: Below the text of the card, beside its coloured edge; as high with buttons as without.
-_BELOW = {"margin": "4px 0 0 10px", "flex_flow": "row wrap", "min_height": "36px"}
+_BELOW = {
+    "margin": "4px 0 0 12px",
+    "flex_flow": "row wrap",
+    "align_items": "center",
+    "min_height": "36px",
+}
 #: So often at most, but for a new state: each time the notebook counts as changed.
 _SAVE_SECONDS = 60.0
 _NO_VERBS: Mapping[str, ipywidgets.Button] = {}
@@ -100,12 +105,12 @@ class LivePanel(ABC):
         self.card = ipywidgets.HTML()
         self.aid = Aid()
         self.abort_button = button("Abort", f"Abort {of}; asks once more", "abort")
-        self.message = _words(flex="1 1 20em", margin="3px 0 0 8px")
-        self.question = _words(margin="3px 8px 0 2px")
+        self.message = _words(flex="1 1 20em", margin="0 0 0 8px")
+        self.question = _words(margin="0 8px 0 2px")
         self.confirm_button = button(f"Abort {noun}", "Do it now", "confirm")
         self.keep_button = button("Keep running", "Leave it as it is (Esc)", "keep")
         self._abort = Ask(self.abort_button, abort, f"Abort {noun}")
-        gone = _words(_GONE, margin="0 0 0 10px")
+        gone = _words(_GONE, margin="0 0 0 14px")
         gone.add_class("bulknb-gone")
         asked = {"confirm": self.confirm_button, "keep": self.keep_button}
         verbs = {**verbs, "abort": self.abort_button}
@@ -325,7 +330,7 @@ def button(text: str, tooltip: str, kind: str) -> ipywidgets.Button:
 
 def stays(written: int) -> str:
     """Return the end of the question before an abort: what it does not undo."""
-    rows = {0: "rows", 1: "1 row"}.get(written, f"{written:,} rows")
+    rows = {0: "Rows", 1: "1 row"}.get(written, f"{written:,} rows")
     return f"{rows} already written {'stays' if written == 1 else 'stay'} written."
 
 

@@ -11,6 +11,8 @@ const ID = 0,
   CELLS = 4;
 const VERB_BITS = { Close: 1, Abort: 2 };
 const ROW_PX = 28; // as in board.css
+const EDGE_PX = 4; // as in board.css
+const MARK_PX = 28;
 const OVERSCAN = 6;
 const ANSWER_MS = 3000;
 const SETTLE_MS = 200;
@@ -197,10 +199,12 @@ class View {
       this.empty,
       element("div", { className: "foot" }, this.tally, this.said, this.trouble, this.status),
     );
-    this.box.style.setProperty(
-      "--columns",
-      ["28px", ...this.columns.map((column) => column.width)].join(" "),
+    const widths = this.columns.map(({ width, grows }) =>
+      grows ? `minmax(${width}px, 1fr)` : `${width}px`,
     );
+    this.box.style.setProperty("--columns", [`${MARK_PX}px`, ...widths].join(" "));
+    const least = this.columns.reduce((sum, { width }) => sum + width, EDGE_PX + MARK_PX);
+    this.box.style.setProperty("--width", `${least}px`);
     this.box.dataset.name = this.model.get("name"); // hides the static twin
     this.root.append(this.box);
   }

@@ -39,19 +39,20 @@ log = logging.getLogger("bulknb.widgets")
 
 _HERE = Path(__file__).parent
 
+#: Widths are in pixels, the least ones of columns that grow.
 _COLUMNS = [
-    {"label": "State", "kind": "text", "width": "130px", "facet": "states"},
-    {"label": "Operation", "kind": "text", "width": "90px"},
-    {"label": "Object", "kind": "text", "width": "minmax(110px, 1fr)", "facet": "objects"},
-    {"label": "Kind", "kind": "text", "width": "80px"},
-    {"label": "Created", "kind": "time", "width": "100px"},
-    {"label": "Processed", "kind": "number", "width": "92px"},
-    {"label": "Failed", "kind": "number", "width": "76px"},
-    {"label": "Apex", "kind": "duration", "width": "92px"},
-    {"label": "API active", "kind": "duration", "width": "92px"},
-    {"label": "Total", "kind": "duration", "width": "92px"},
-    {"label": "Created by", "kind": "text", "width": "170px", "facet": "users"},
-    {"label": "Id", "kind": "text", "width": "170px"},
+    {"label": "State", "kind": "text", "width": 124, "facet": "states"},
+    {"label": "Operation", "kind": "text", "width": 90},
+    {"label": "Object", "kind": "text", "width": 98, "grows": True, "facet": "objects"},
+    {"label": "Kind", "kind": "text", "width": 76},
+    {"label": "Created", "kind": "time", "width": 88},
+    {"label": "Processed", "kind": "number", "width": 92},
+    {"label": "Failed", "kind": "number", "width": 70},
+    {"label": "Apex", "kind": "duration", "width": 92},
+    {"label": "API active", "kind": "duration", "width": 92},
+    {"label": "Total", "kind": "duration", "width": 92},
+    {"label": "Created by", "kind": "text", "width": 122, "grows": True, "facet": "users"},
+    {"label": "Id", "kind": "text", "width": 174},
 ]
 
 #: The page asks once more before, naming the org and how many: that is the deliberate act.
@@ -236,6 +237,7 @@ class JobBoard:
                 self._panel.close()
             creator = self.jobs.names.get(job.info.created_by_id or "")
             self._panel = JobPanel(job, user=creator, watch=self._watch)
+            self._panel.box.layout.margin = "10px 0 0 0"
             self.box.children = [self.grid, self._panel.box]
 
     def _act(self, verb: str, ids: list[str]) -> None:

@@ -90,8 +90,8 @@ class LoadPanel(LivePanel):
             self.retry_button.description = self._retry.confirm = f"Retry {counted(rows)}"
             now = again or self.load
             written = now.progress.processed - now.progress.failed
-            question = "nothing was written yet." if now.held else stays(written)
-            self._abort.question = f"Abort: {question}"
+            what_stays = "Nothing was written yet." if now.held else stays(written)
+            self._abort.question = f"Abort this load? {what_stays}"
             under_way = again and self._card_of(again)
             self.again_card.value = under_way.html() if under_way else ""
             state = f"sent again, {under_way.state}" if under_way else self._shown.state

@@ -183,4 +183,4 @@ def _question(info: JobInfo) -> str:
     if info.operation in QUERIES:
         return "Abort this query?"
     written = (info.number_records_processed or 0) - (info.number_records_failed or 0)
-    return f"Abort: {stays(written)}"
+    return f"Abort this job? {stays(written)}"

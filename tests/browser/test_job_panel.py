@@ -85,7 +85,9 @@ def test_a_job_closed_by_a_click_goes_through_its_states_and_is_saved_as_a_card(
 def test_abort_clicked_and_confirmed_aborts_the_job_while_another_cell_runs(notebook, busy_cell):
     panel = notebook.output(1)
     panel.get_by_role("button", name="Abort job 750").click()
-    expect(panel.get_by_text("Abort: rows already written stay written.").first).to_be_visible()
+    expect(
+        panel.get_by_text("Abort this job? Rows already written stay written.").first
+    ).to_be_visible()
     expect(panel.get_by_role("button", name="Keep running")).to_be_focused()
     panel.get_by_role("button", name="Abort job: job 750").click()
 
