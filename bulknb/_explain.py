@@ -221,8 +221,8 @@ def _against_past(kind: str, jobs: pd.DataFrame, earlier: pd.DataFrame) -> Findi
     if len(before) < _FEWEST:
         return Finding(
             "unknown",
-            f"Whether {kind} always took so long is unknown: of {len(before) or 'no'} earlier "
-            f"{'job' if len(before) == 1 else 'jobs'} the times are known.",
+            f"Whether {kind} always took so long is unknown: the times of {len(before) or 'no'} "
+            f"earlier {'job' if len(before) == 1 else 'jobs'} are known.",
             {"jobs": len(before)},
         )
     medians = {part: float(now[column].median()) for part, column in names.items()}

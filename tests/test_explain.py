@@ -251,7 +251,7 @@ def test_a_job_as_its_past_is_as_usual():
     assert ": as usual." in only(bulknb.explain(job(9), past=past), "past").sentence
     # Later jobs are no past of it, nor is the job itself.
     later = bulknb.explain(job(0), past=past)
-    assert "of no earlier jobs the times are known" in str(later)
+    assert "the times of no earlier jobs are known" in str(later)
 
 
 def test_a_partial_job_is_called_partial():

@@ -61,6 +61,8 @@ def overview(history: pd.DataFrame, *, states: pd.DataFrame | None = None) -> Fi
     _titled("What ran when", timeline(shown, by, states=states, ax=when))
     _titled("What became of the rows", outcomes(shown, by, ax=rows))
     _titled("How fast jobs were", throughput(shown, ax=rates))
+    for ax in (times, when, rows):
+        ax.set_ylabel("")  # the labels tell what they are
     figure.suptitle(_facts(history), x=0.01, ha="left", fontsize="medium", parse_math=False)
     return figure
 

@@ -64,7 +64,11 @@ def _trend(history: pd.DataFrame, told: list[str]) -> Iterator[Picture]:
 
 def _bars(history: pd.DataFrame, description: str) -> Picture:
     many = len(history) > _MOST_BARS
-    figure = processing_times_figure(history, ["object", "operation"] if many else None)
+    kind = ["object", "operation"]
+    if many:  # those that took longest first
+        took = history.groupby(kind, dropna=False)["total_processing_time_ms"].transform("sum")
+        history = history.loc[took.sort_values(ascending=False, kind="stable").index]
+    figure = processing_times_figure(history, kind if many else None)
     figure.set_figwidth(_WIDTH)
     figure.axes[0].set_ylabel("")  # the caption says it
     each = "object and operation" if many else "job"
