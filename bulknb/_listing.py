@@ -18,7 +18,7 @@ from ._jobinfo import QUERIES, STATES, JobInfo
 from ._jobs import Job, job_from_info
 from ._jobs.confirm import confirmed
 from ._jobs.facts import duration, tone
-from ._lists import Known, listed
+from ._lists import Known, listed, user_names
 from ._past import explained
 from ._stuck import span, stuck
 from ._wire import Wire
@@ -64,7 +64,7 @@ def list_jobs(
     if mine:
         infos = _of_user(infos, known.me(wire), {})
     if user is not None:
-        names = known.names({info.created_by_id or "" for info in infos}, wire)
+        names = user_names({info.created_by_id or "" for info in infos}, wire)
         infos = _of_user(infos, user, names)
     jobs = [job_from_info(wire, known.finished(str(info.id)) or info) for info in infos]
     return Jobs(jobs, known=known, times=times)
@@ -281,7 +281,7 @@ class Jobs(Sequence[Job]):
 
     def _names(self, ids: Any) -> Mapping[str, str | None]:
         wanted = ids if self._may_ask else ()
-        return self._known.names(wanted, self._jobs[0]._wire) if self._jobs else {}
+        return user_names(wanted, self._jobs[0]._wire) if self._jobs else {}
 
     def _now(self) -> pd.Timestamp:
         return _now(self._jobs[0]._wire) if self._jobs else pd.Timestamp(0, tz="UTC").as_unit("us")

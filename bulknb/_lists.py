@@ -20,7 +20,7 @@ from .errors import (
     UnexpectedAnswerError,
 )
 
-__all__ = ["Known", "listed"]
+__all__ = ["Known", "listed", "user_names"]
 
 _PARALLEL_READS = 8
 #: Finished jobs of an org that are remembered: some 2 kB each.
@@ -88,7 +88,6 @@ class Known:
     def __init__(self) -> None:
         self._finished: dict[str, JobInfo] = {}
         self._unchanged: dict[str, tuple[JobInfo, float, float]] = {}
-        self._names: dict[str, str | None] = {}
         self._me: str | None = None
         self._lock = threading.Lock()
 
@@ -138,13 +137,14 @@ class Known:
             self._me = str(answer["user_id"])
         return self._me
 
-    def names(self, ids: Iterable[str], wire: Wire) -> dict[str, str | None]:
-        """Return id -> name of users, None where it cannot be read; asks for new ones only."""
-        new = sorted({id for id in ids if id.isalnum()} - set(self._names))
-        for start in range(0, len(new), _MOST_NAMES_ASKED):
-            some = new[start : start + _MOST_NAMES_ASKED]
-            self._names.update(dict.fromkeys(some), **_names(wire, some))
-        return self._names
+
+def user_names(ids: Iterable[str], wire: Wire) -> dict[str, str | None]:
+    """Return id -> name of users, None where it cannot be read; asks for new ones only."""
+    new = sorted({id for id in ids if id.isalnum()} - set(wire.names))
+    for start in range(0, len(new), _MOST_NAMES_ASKED):
+        some = new[start : start + _MOST_NAMES_ASKED]
+        wire.names.update(dict.fromkeys(some), **_names(wire, some))
+    return wire.names
 
 
 def _is_settled(info: JobInfo, now: float) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from ._jobinfo import JobInfo
 from ._jobs import Job, job_from_info, org_label
 from ._listing import Jobs
-from ._lists import listed
+from ._lists import listed, user_names
 from ._org import Org
 from ._wire import Clock
 from .errors import InputError
@@ -116,7 +116,7 @@ class LiveJobs:
             self.changed = {str(info.id) for info in infos if self._has_news(info)}
             self.changed |= self._ask_some()
             creators = {job.info.created_by_id for job in self.jobs.values()}
-            self.names = self._known.names(filter(None, creators), self._wire)
+            self.names = user_names(filter(None, creators), self._wire)
             self._news += bool(self.changed)
             self._moves += any(self.jobs[id].state != states.get(id) for id in self.changed)
 

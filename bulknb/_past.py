@@ -19,7 +19,7 @@ from ._jobinfo import JOB_FIELDS
 from ._jobs import job_from_info
 from ._jobs.ids import full
 from ._ledger import Ledger
-from ._lists import Known, listed
+from ._lists import Known, listed, user_names
 from ._memory import Memory
 from ._snapshots import OrgKey, Which, moment
 from ._states import state_intervals
@@ -297,7 +297,7 @@ class History:
         if self._live is None or full(user).startswith("005"):
             return [user]
         ids = self._ledger.jobs(Which(org=which.org))["created_by_id"].unique().drop_null()
-        names = self._live.known.names(ids.to_pylist(), self._live.wire)
+        names = user_names(ids.to_pylist(), self._live.wire)
         return [id for id, name in names.items() if (name or "").lower() == user.lower()]
 
     def _complete(self, last: str) -> set[tuple[str, pd.Timestamp]]:

@@ -105,6 +105,8 @@ class Wire:
     ----------
     ear : Ear
         Is told what the server says of jobs.
+    names : dict of str to str
+        User id -> name, None where it cannot be read, as far as it was asked for.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Wire:
         self._renewing = threading.Lock()
         self._gate = Gate(clock)
         self.ear = Ear(clock)
+        self.names: dict[str, str | None] = {}
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "gzip"
         # A proxy from the environment is for the world outside, not for this machine.

@@ -322,8 +322,26 @@ def test_a_panel_says_who_made_the_job_and_when(job, watch):
     assert facts(panel.card.value)["Created by"] == "Ann Lee"
     assert f'title="{job.info.created_by_id}"' in panel.card.value
     assert 'title="2026-01-05 09:00:00 UTC">2026-01-05 09:00<' in panel.card.value
-    nobody = JobPanel(job, watch=watch)
-    assert facts(nobody.card.value)["Created by"] == job.info.created_by_id
+
+
+def test_who_made_the_jobs_is_asked_once_for_all_panels_of_an_org(org, watch, sandbox):
+    panels = [JobPanel(org.create_job("insert", "Account"), watch=watch) for _ in range(3)]
+    for panel in panels:
+        panel.box._view_count = 1
+    for _ in range(2):
+        watch.clock.advance(5)
+        watch.run_due()
+    names = {facts(panel.card.value)["Created by"] for panel in panels}
+    assert names == {"Integration User"}
+    assert [path.endswith("/query") for _, path, _ in sandbox.requests].count(True) == 1
+
+
+def test_a_twin_that_nobody_watches_asks_for_no_name(job, watch, sandbox):
+    before = len(sandbox.requests)
+    panel = JobPanel(job, watch=watch)
+    assert facts(panel._repr_html_())["Created by"] == job.info.created_by_id
+    assert job.info.created_by_id in repr(panel)
+    assert len(sandbox.requests) == before
 
 
 def test_news_are_said_to_screen_readers_only_when_the_state_or_an_answer_changes(

@@ -15,7 +15,7 @@ from .._explain import Explanation, explain
 from .._history import jobs_frame
 from .._jobs import production_name
 from .._listing import Jobs
-from .._lists import Known
+from .._lists import user_names
 from .._load import Load
 from .._past import History, explained
 from .._wire import Clock, Wire
@@ -112,7 +112,7 @@ def _loads(what: Any) -> tuple[Load, ...]:
 def _with_users(history: pd.DataFrame, wire: Wire) -> pd.DataFrame:
     ids = history["created_by_id"]
     try:
-        names = Known().names(ids.dropna().unique(), wire)
+        names = user_names(ids.dropna().unique(), wire)
     except BulkError:
         names = {}
     return history.assign(user=ids.map(lambda id: names.get(id) or id, na_action="ignore"))

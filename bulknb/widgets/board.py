@@ -235,8 +235,7 @@ class JobBoard:
         with self._lock:
             if self._panel:
                 self._panel.close()
-            creator = self.jobs.names.get(job.info.created_by_id or "")
-            self._panel = JobPanel(job, user=creator, watch=self._watch)
+            self._panel = JobPanel(job, watch=self._watch)
             self._panel.box.layout.margin = "10px 0 0 0"
             self.box.children = [self.grid, self._panel.box]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from .. import _job_card, _query_card
 from .._card import Card, as_of
 from .._jobinfo import QUERIES, JobInfo
 from .._jobs.base import Job
+from .._lists import user_names
 from .._pace import Meter
 from .._query import Query
 from .._seen import Seen
@@ -36,7 +38,7 @@ class JobPanel(LivePanel):
     rows : int, optional
         Rows that were uploaded, if known: adds a progress bar and the time left.
     user : str, optional
-        The name of the job's creator, if known; else the panel shows the id.
+        The name of the job's creator; by default it is asked for, once for all panels of an org.
     watch : Watch, optional
         Who asks the server; by default the one that all panels share.
 
@@ -57,6 +59,7 @@ class JobPanel(LivePanel):
         self.job = job
         self.rows = rows
         self.user = user
+        self._named = user is not None
         self._clock = job._wire.clock
         self._seen = Seen(self._clock)
         self._trouble = ""
@@ -88,9 +91,8 @@ class JobPanel(LivePanel):
         return self._card_of(self.job.info, self._words())
 
     def _card_of(self, info: JobInfo, *notes: str) -> Card:
-        return _job_card.card(
-            info, self._seen, self._clock, rows=self.rows, user=self.user, notes=notes
-        )
+        user = self.user or self.job._wire.names.get(info.created_by_id or "")
+        return _job_card.card(info, self._seen, self._clock, rows=self.rows, user=user, notes=notes)
 
     def _repaint(self) -> None:
         self.paint(self.job.info)
@@ -104,6 +106,11 @@ class JobPanel(LivePanel):
 
     def _told(self, job: Job, error: BulkError | None) -> None:
         """Paint what a look has brought."""
+        if error is None and not self._named:
+            self._named = True
+            # Not under the lock: it may be a request, and clicks wait for the lock.
+            with contextlib.suppress(BulkError):
+                user_names(filter(None, [job.info.created_by_id]), job._wire)
         with self._lock:
             if error is None:
                 self._seen.add(job.info)
