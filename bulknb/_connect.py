@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from . import _oauth
@@ -63,6 +64,7 @@ def connect(
     api_version: str | None = None,
     transport: WSGIApplication | None = None,
     clock: Clock = time,
+    ledger: str | Path | None = None,
 ) -> Org:
     """Sign in to an org, and make sure that it answers.
 
@@ -102,6 +104,9 @@ def connect(
         Called in this process in place of the network: see ``Sandbox.connect``.
     clock : optional
         The `time` module, or something with its ``time``, ``monotonic`` and ``sleep``.
+    ledger : path, optional
+        The file that remembers loads and jobs. Default: the environment variable ``BULKNB_LEDGER``,
+        else one in the user's own data folder.
 
     Raises
     ------
@@ -153,6 +158,7 @@ def connect(
         sign_in=found.sign_in,
         transport=transport,
         clock=clock,
+        ledger=ledger,
     )
     _ask(wire)
     return Org(wire)

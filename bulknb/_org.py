@@ -47,7 +47,7 @@ class Org:
         self._about: About | None = None
         self._read_at = 0.0
         self._known = Known()
-        self._ledger = Ledger()
+        self._ledger = Ledger(wire.ledger)
         id = wire.organization
         self._memory = Memory(self._ledger, OrgKey(wire.origin, id and full(id)))
         wire.ear.keeper = self._memory.take

@@ -337,7 +337,7 @@ def explained(
     What is given takes the place of what was seen.
     """
     frame = jobs_frame(jobs)
-    seen = History(wire.organization or wire.origin)
+    seen = History(wire.organization or wire.origin, path=wire.ledger)
     with contextlib.suppress(LedgerError):  # then it is unknown whether it was always so
         past = seen._like(frame) if past is None else past
         states = seen._states(frame) if states is None else states

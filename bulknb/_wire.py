@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -100,6 +101,8 @@ class Wire:
         Called in this process instead of the network.
     clock : optional
         The `time` module, or something with its ``time``, ``monotonic`` and ``sleep``.
+    ledger : path, optional
+        Where what becomes of loads and jobs is kept, if not in the user's own ledger.
 
     Attributes
     ----------
@@ -119,10 +122,12 @@ class Wire:
         sign_in: str = SIGN_IN,
         transport: WSGIApplication | None = None,
         clock: Clock = time,
+        ledger: str | Path | None = None,
     ) -> None:
         self.origin = origin_of(instance_url)
         self.api_version = api_version
         self.clock = clock
+        self.ledger = ledger
         self._token = token
         self._renew = renew
         self._sign_in = sign_in

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 import bulknb
+from bulknb._ledger import Ledger
 from bulknb.errors import AuthenticationError, NotFoundError
-from bulknb.sandbox import Sandbox
+from bulknb.sandbox import ManualClock, Sandbox
 
 
 def test_connect_by_the_environment_keeps_the_token_out_of_the_notebook(monkeypatch):
@@ -92,3 +93,45 @@ def test_an_org_and_its_jobs_read_well(org):
     assert "Account" in jobs._repr_html_()
     assert repr(jobs[:0]) == "<no jobs>"
     assert org.describe("Account")["name"] == "Account"
+
+
+@pytest.fixture
+def users_ledger(tmp_path, monkeypatch):
+    """The ledger in the user's own data folder, which is not that of whoever runs the test."""
+    monkeypatch.delenv("BULKNB_LEDGER")
+    for name in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    path = Ledger().path
+    assert path.is_relative_to(tmp_path)
+    return path
+
+
+def test_a_sandbox_that_is_gone_with_its_process_leaves_the_users_ledger_alone(users_ledger):
+    with Sandbox(clock=ManualClock()) as sandbox:
+        org = sandbox.connect(in_process=True)
+        load = org.load(pd.DataFrame({"Name": ["Acme"]}), "Account", "insert").wait()
+        [job] = load.jobs
+        assert job.explain()
+        assert list(sandbox.connect(in_process=True).history.frame()["id"]) == [job.id]
+    assert not users_ledger.exists()
+
+
+def test_a_sandbox_with_a_data_file_is_remembered_in_the_users_ledger(users_ledger, tmp_path):
+    with Sandbox(clock=ManualClock(), path=str(tmp_path / "org.sqlite")) as sandbox:
+        job = sandbox.connect(in_process=True).create_job("insert", "Account")
+        assert list(bulknb.History().frame()["id"]) == [job.id]
+    assert users_ledger.exists()
+
+
+def test_the_ledger_that_is_named_at_sign_in_is_used(sandbox, ledger, tmp_path):
+    file = tmp_path / "elsewhere.sqlite"
+    org = bulknb.connect(
+        instance_url="http://127.0.0.1",
+        access_token=sandbox.token,
+        transport=sandbox.app,
+        clock=sandbox.clock,
+        ledger=file,
+    )
+    job = org.create_job("insert", "Account")
+    assert list(bulknb.History(path=file).frame()["id"]) == [job.id]
+    assert not ledger.exists()

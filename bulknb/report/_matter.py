@@ -81,7 +81,8 @@ class Matter:
         """The jobs, and those before: of the past that is given, or else what the ledger has."""
         if past is None and self.wire:
             with contextlib.suppress(LedgerError):
-                past = History(self.wire.organization or self.wire.origin).frame()
+                org = self.wire.organization or self.wire.origin
+                past = History(org, path=self.wire.ledger).frame()
         if past is None:
             return self.history
         before = jobs_frame(past)

@@ -5,9 +5,14 @@ without a server, for tests that call the WSGI application in their own process.
 is planned with `Fault`, by request or by job.
 """
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -122,6 +127,8 @@ class Sandbox:
         self._org.token_for(self._org.default_user.username, token=token)
         self.app: WSGIApplication = Chaos(create_app(self._org), self.faults, self.clock)
         self.url = f"http://{HOST}"
+        self._kept = path != ":memory:"
+        self._ledger: Path | None = None
         self._server: Server | None = None
         self._ticker: Ticker | None = None
         if isinstance(self.clock, ManualClock):
@@ -204,6 +211,9 @@ class Sandbox:
     def connect(self, *, in_process: bool = False, username: str | None = None) -> Any:
         """Return a `bulknb.Org` that is signed in here.
 
+        Without a data file the sandbox is gone with this process: what is seen of its jobs and
+        loads goes with it, and not into the user's ledger, unless ``BULKNB_LEDGER`` names one.
+
         Parameters
         ----------
         in_process : bool
@@ -219,7 +229,18 @@ class Sandbox:
             api_version="62.0",
             clock=self.clock,
             transport=self.app if in_process else None,
+            ledger=self._own_ledger(),
         )
+
+    def _own_ledger(self) -> Path | None:
+        """Return the file for what nobody can ask for later; None: the user's own ledger."""
+        if self._kept or os.environ.get("BULKNB_LEDGER"):
+            return None
+        if self._ledger is None:
+            folder = Path(tempfile.mkdtemp(prefix="bulknb-sandbox-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            self._ledger = folder / "ledger.sqlite"
+        return self._ledger
 
     @overload
     def create_object(self, kind: ObjectType) -> None: ...
