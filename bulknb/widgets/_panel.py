@@ -33,11 +33,13 @@ __all__ = ["Ask", "LivePanel", "button", "stays"]
 
 log = logging.getLogger("bulknb.widgets")
 
-#: A label cuts long text; the server's words are to be read in full. When the kernel has gone,
-#: Jupyter marks each widget that it had drawn: no button stays that nobody answers, and one line
-#: says why.
+#: A label cuts long text; the server's words are to be read in full. Jupyter's own ring around the
+#: button that has the focus is too faint. When the kernel has gone, Jupyter marks each widget that
+#: it had drawn: no button stays that nobody answers, and one line says why.
 _STYLE = """<style>
 .jupyter-widgets.bulknb-words { white-space: normal; height: auto; line-height: 1.5 }
+.bulknb-live .jupyter-button:focus-visible
+{ outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px }
 .jupyter-widgets.bulknb-gone { display: none }
 .jupyter-widgets.bulknb-gone.jupyter-widgets-disconnected { display: block }
 .jupyter-widgets.bulknb-verbs.jupyter-widgets-disconnected { display: none }

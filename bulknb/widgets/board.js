@@ -290,14 +290,11 @@ class View {
     const kept = this.shown.findIndex((row) => row[ID] === id); // the cursor stays on its job
     this.current = kept >= 0 ? kept : Math.max(0, Math.min(this.current, this.shown.length - 1));
     this.facets.forEach((facet) => facet.refill());
-    [...this.head.children]
-      .slice(1)
-      .forEach((cell, place) =>
-        cell.setAttribute(
-          "aria-sort",
-          place !== this.sort.at ? "none" : this.sort.down ? "descending" : "ascending",
-        ),
-      );
+    [...this.head.children].slice(1).forEach((cell, place) => {
+      const sorts = place === this.sort.at;
+      cell.setAttribute("aria-sort", !sorts ? "none" : this.sort.down ? "descending" : "ascending");
+      cell.firstChild.tabIndex = sorts ? 0 : -1; // one stop for Tab: arrow keys go on from it
+    });
     this.grid.setAttribute("aria-rowcount", String(this.shown.length + 1));
     this.body.style.height = `${this.shown.length * ROW_PX}px`;
     this.draw();
@@ -437,6 +434,7 @@ class View {
   key(event) {
     if (event.target !== this.grid) {
       if (event.key === "Escape" && this.asking) this.ask("");
+      if (this.head.contains(event.target)) this.stepTitles(event);
       return;
     }
     const page = Math.floor(this.grid.clientHeight / ROW_PX) - 2;
@@ -454,6 +452,15 @@ class View {
     else if (event.key === "Escape") this.choose([]);
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) this.choose(this.shown);
     else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  stepTitles(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const titles = [...this.head.querySelectorAll("button")];
+    titles[titles.indexOf(event.target) + step]?.focus();
     event.preventDefault();
     event.stopPropagation();
   }

@@ -105,6 +105,19 @@ def test_the_keyboard_is_enough_and_its_keys_do_not_reach_the_notebook(notebook,
     assert notebook.evaluate(ACTS) == before
 
 
+def test_by_keyboard_jobs_are_sorted_by_any_column(board, page):
+    board.get_by_role("grid").focus()
+    page.keyboard.press("Tab")
+    created = board.get_by_role("columnheader", name="Created", exact=True)
+    expect(created.get_by_role("button")).to_be_focused()
+    for key in ("ArrowLeft", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    sorts = board.get_by_role("columnheader", name="Object")
+    expect(sorts).to_have_attribute("aria-sort", "ascending")
+    expect(sorts.get_by_role("button")).to_be_focused()
+    expect(rows(board).first).to_contain_text("Account")
+
+
 def test_a_job_that_changes_elsewhere_changes_on_the_board(notebook, board):
     board.get_by_label("Object").select_option("Lead")
     expect(rows(board, "Aborted")).to_have_count(0)
