@@ -41,7 +41,7 @@ _HERE = Path(__file__).parent
 
 #: Widths are in pixels, the least ones of columns that grow.
 _COLUMNS = [
-    {"label": "State", "kind": "text", "width": 124, "facet": "states"},
+    {"label": "State", "kind": "text", "width": 126, "facet": "states"},
     {"label": "Operation", "kind": "text", "width": 90},
     {"label": "Object", "kind": "text", "width": 98, "grows": True, "facet": "objects"},
     {"label": "Kind", "kind": "text", "width": 76},

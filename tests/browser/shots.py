@@ -20,6 +20,7 @@ people = pd.DataFrame({"LastName": [f"Person {n}" for n in range(40_000)]})
 load = org.load(people, "Contact", "insert", rows_per_chunk=10_000)
 job = org.create_job("insert", "Account").upload(b"Name\\nAcme\\n")
 """
+QUERY = 'org.query("SELECT Id, LastName FROM Contact")'
 THEME = """(theme) => window.jupyterapp.commands.execute("apputils:change-theme", {theme})"""
 NARROW = {"width": 480, "height": 900}
 WIDE = {"width": 1280, "height": 900}
@@ -43,15 +44,15 @@ def shoot_lab(browser: Browser, folder: Path) -> None:
         page = context.new_page()
         server.open_lab(page)
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-        notebook = LabNotebook(server, page, [SETUP, "job", "load", "org.board()"])
+        notebook = LabNotebook(server, page, [SETUP, "job", "load", QUERY, "org.board()"])
         for theme in ("Light", "Dark"):
             page.evaluate(THEME, f"JupyterLab {theme}")
-            for cell in range(4):
+            for cell in range(5):
                 notebook.run(cell)
-            show_board(notebook.output(3))
+            show_board(notebook.output(4))
             for name, size in (("wide", WIDE), ("narrow", NARROW)):
                 page.set_viewport_size(size)
-                for cell, what in ((1, "job"), (2, "load"), (3, "board")):
+                for cell, what in enumerate(("job", "load", "query", "board"), 1):
                     path = folder / f"lab-{what}-{theme.lower()}-{name}.png"
                     notebook.output(cell).screenshot(path=path)
             page.set_viewport_size(WIDE)
