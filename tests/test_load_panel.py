@@ -121,7 +121,7 @@ def test_abort_of_a_held_load_says_that_nothing_was_written(held, sandbox):
     panel = LoadPanel(held, watch=Watch(threaded=False))
     panel._follow()
     panel.abort_button.click()
-    assert panel.question.value == "Abort: nothing was written yet."
+    assert panel.question.value == "Abort this load? Nothing was written yet."
     panel.confirm_button.click()
     panel._watch.run_due()
     held.wait()
