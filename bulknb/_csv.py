@@ -40,7 +40,7 @@ DELIMITERS = {
 }
 
 #: So much of a result file is read at once.
-_READ_BYTES = 1 << 20
+_READ_BYTES = 2 << 20
 _AT_ONCE = 2  # such pieces
 _QUOTE = ord('"')
 _ROWS_ONLY = pacsv.WriteOptions(include_header=False)

@@ -27,13 +27,14 @@ def later(call: Callable[[], T]) -> Future[T]:
 
 def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     """Yield what the calls return, in their order; the next one runs while one is in use."""
-    running: Future[T] | None = None
-    for call in calls:
-        before, running = running, later(call)
-        if before:
-            yield before.result()
-    if running:
-        yield running.result()
+    with ThreadPoolExecutor(1, thread_name_prefix="bulknb-rows") as thread:
+        running: Future[T] | None = None
+        for call in calls:
+            before, running = running, thread.submit(call)
+            if before:
+                yield before.result()
+        if running:
+            yield running.result()
 
 
 def give_back(rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from .._chunks import Chunk
 from .._jobs import Job
 from .._ledger import PartRecord
+from .._machine import later
 from .._marks import Marks
 from .._outcomes import constant, with_reasons
 from .._rows import Rows, digest
@@ -81,8 +83,9 @@ class Part:
     @classmethod
     def of(cls, number: int, chunk: Chunk, rows: Rows, *, marked: bool) -> Part:
         """Return the part for a chunk that is about to be sent, with marks if results need them."""
+        sha256 = later(functools.partial(digest, chunk.data))
         names, marks = rows.signs(chunk) if marked else ([], np.empty(0, np.uint64))
-        return cls(number, chunk.start, chunk.stop, digest(chunk.data), names, marks)
+        return cls(number, chunk.start, chunk.stop, sha256.result(), names, marks)
 
     @classmethod
     def from_record(cls, record: PartRecord, job: Job | None) -> Part:
