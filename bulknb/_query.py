@@ -23,6 +23,7 @@ from ._gate import TROUBLE
 from ._history import jobs_frame
 from ._jobinfo import JobInfo
 from ._jobs import QUERY_JOBS, ClassicQueryJob, QueryJob, poll_seconds
+from ._machine import give_back
 from ._pages import Page, Room, frame_of
 from ._query_plan import Part, Plan
 from ._wire import Wire
@@ -300,6 +301,7 @@ class Query:
             self._follow()
             for number, job in enumerate(self._jobs):
                 self._fetch(number, job)
+            give_back(self.progress.fetched)
         except Exception as error:
             log.warning("The query of %s: %s", self.object, type(error).__name__)
             self._work.error = error
