@@ -1,10 +1,10 @@
 """From a frame to its joined results: bulknb beside other clients, on one server, in one run.
 
 Each client runs in a process of its own against `fast_server.py`: once to warm up, after which the
-server has its answers ready, then up to five times, as long as that takes seconds; the medians
-count. What is measured begins with the frame in memory and ends with an Id or an error for each row
-of it. CPU is that of the client's process; peak is the most memory of all runs above what it held
-with the frame. No client waits between two looks at a job.
+server has its answers ready, once for its memory, then up to five times, as long as that takes
+seconds; the medians count. What is measured begins with the frame in memory and ends with an Id or
+an error for each row of it. CPU is that of the client's process; peak is its memory above what it
+held with the frame. No client waits between two looks at a job.
 
     python benchmarks/load_vs_peers.py            # 100,000 rows
     python benchmarks/load_vs_peers.py --big      # also 1,000,000
@@ -212,22 +212,23 @@ SLOW = ("salesforce-bulk",)
 
 
 def measure(client: str, rows: int, url: str) -> dict[str, float]:
-    """Run a client in this process once to warm up, then measure some runs: their medians."""
+    """Run a client in this process, once to warm up, once for its memory, then for its times."""
     source = frame(rows)
     CLIENTS[client](source, url)
+    give_back()
+    peak = measured(CLIENTS[client], source, url)["peak"]
     runs = []
     while not runs or (len(runs) < RUNS and sum(run["clock"] for run in runs) < RUN_SECONDS):
         runs.append(measured(CLIENTS[client], source, url))
     return {
         "cpu": statistics.median(run["cpu"] for run in runs),
         "clock": statistics.median(run["clock"] for run in runs),
-        "peak": max(run["peak"] for run in runs),
+        "peak": peak,
         "right": all(run["right"] for run in runs),
     }
 
 
 def measured(load: Join, source: pd.DataFrame, url: str) -> dict[str, float]:
-    give_back()
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = memory("VmRSS")
     cpu, clock = time.process_time(), time.perf_counter()
@@ -243,7 +244,7 @@ def measured(load: Join, source: pd.DataFrame, url: str) -> dict[str, float]:
 
 
 def give_back() -> None:
-    """Give back what is not in use: else what the first run left hides what the second takes."""
+    """Give back what is not in use: else what a run leaves hides what the next one takes."""
     gc.collect()
     pa.default_memory_pool().release_unused()
     ctypes.CDLL(None).malloc_trim(0)

@@ -2,14 +2,17 @@
 
     python benchmarks/query_contestants.py NAME URL
 
-Prints a line of JSON: wall and CPU seconds, peak memory above what was held before, and a sum by
-which all results can be compared; or which module is not installed. Pauses between polls are set
-to nothing where a client lets one.
+It runs once to warm up, once for its memory, then up to five times, as long as that takes seconds.
+Prints a line of JSON: wall and CPU seconds of the median run, peak memory above what was held
+before, and a sum by which all results can be compared; or which module is not installed. Pauses
+between polls are set to nothing where a client lets one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import io
 import json
 import sys
@@ -17,13 +20,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
+import pyarrow as pa
 from query_stub import JOB, OBJECT, SOQL, VERSION
 
 Make = Callable[[str], Callable[[], pd.DataFrame]]
 TOKEN = "00Dxx!token"
+RUNS = 5
+RUN_SECONDS = 5
 DTYPES = {
     "Key__c": "string",
     "Name": "string",
@@ -239,6 +246,21 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         print(json.dumps({"missing": missing.name}))
         return
+    run()  # to warm up
+    # What a run leaves hides what the next one takes; to give it back first costs that one time.
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL(None).malloc_trim(0)
+    first = measured(run)
+    runs: list[dict[str, Any]] = []
+    while not runs or (len(runs) < RUNS and sum(one["wall"] for one in runs) < RUN_SECONDS):
+        runs.append(measured(run))
+    middle = sorted(runs, key=lambda one: one["wall"])[len(runs) // 2]
+    print(json.dumps(middle | {"peak": first["peak"]}))
+
+
+def measured(run: Callable[[], pd.DataFrame]) -> dict[str, Any]:
+    """Run a contestant once."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     base = _kilobytes("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -246,7 +268,7 @@ def main() -> None:
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = (_kilobytes("VmHWM") - base) / 1024
     size = frame.memory_usage(deep=True).sum() / 2**20
-    print(json.dumps({"wall": wall, "cpu": cpu, "peak": peak, "size": size, "sum": _sum(frame)}))
+    return {"wall": wall, "cpu": cpu, "peak": peak, "size": size, "sum": _sum(frame)}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python benchmarks/query_vs_peers.py --rows 1000000
     python benchmarks/query_vs_peers.py --parquet            memory from 1 to 10 million rows
 
-Each contestant runs in a process of its own against one stub whose answers are computed before;
-rounds are interleaved. Medians are printed, with the least and the most, and how many times
+Each contestant runs in processes of its own, warmed up, against one stub whose answers are computed
+before; rounds are interleaved. Medians are printed, with the least and the most, and how many times
 bulknb's they are. `make bench` installs the peers into `.venv-interop`; who is not installed, or
 fails, is left out with a line.
 """
