@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -13,6 +15,8 @@ from .errors import StillRunningError
 __all__ = ["Background"]
 
 log = logging.getLogger("bulknb")
+
+_LONGEST_WAIT_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -72,8 +76,7 @@ class Background(Generic[T]):
         """
         interrupted = False
         try:
-            with self._news:
-                news = self._news.wait_for(lambda: self._ended or held(), timeout)
+            news = self._wait_for(lambda: self._ended or held(), timeout)
         except KeyboardInterrupt:
             interrupted = True
         if interrupted:
@@ -84,6 +87,17 @@ class Background(Generic[T]):
             raise StillRunningError(goes_on())
         if self.error:
             raise self.error
+
+    def _wait_for(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        with self._news:
+            while not ready():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                # On Windows a Ctrl-C is noticed when this ends.
+                self._news.wait(min(left, _LONGEST_WAIT_SECONDS))
+        return True
 
     def listen(self, owner: T, listener: Callable[[T], None]) -> None:
         """Have ``listener(owner)`` called at news, on the work's own thread."""

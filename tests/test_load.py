@@ -245,8 +245,15 @@ def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkey
     with pytest.raises(StillRunningError):
         _ = load.frame
 
-    main = threading.main_thread().ident
-    threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
+    main, pause = threading.main_thread().ident, threading.Event()
+
+    def interrupt():
+        # Not before the wait: there, a finalizer that happens to run would swallow it.
+        while not load._background._news._waiters:
+            pause.wait(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt, match=r"Stopped waiting.*goes on.*abort\(\)"):
         load.wait()
     hold.set()
