@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,3 +50,11 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def org(sandbox: Sandbox) -> bulknb.Org:
     return sandbox.connect(in_process=True)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C works, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

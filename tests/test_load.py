@@ -233,7 +233,7 @@ def test_a_failed_job_raises_with_the_servers_reason_and_accounts_for_its_rows(o
     assert load.counts["unprocessed"] == 2
 
 
-def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkeypatch):
+def test_a_time_out_and_an_interrupt_leave_the_load_running(sandbox, org, monkeypatch, ctrl_c):
     hold = threading.Event()
     load = Load(org._wire, trips(), "Trip__c", "insert")
     follow = load._work.follow

@@ -245,7 +245,7 @@ def test_without_a_word_of_the_server_the_pauses_grow_and_are_drawn_by_lot():
     assert all(0.3 <= seconds <= 0.5 + 1 + 2 for seconds in waits)
 
 
-def test_ctrl_c_ends_a_pause_at_once(caplog):
+def test_ctrl_c_ends_a_pause_at_once(caplog, ctrl_c):
     caplog.set_level(logging.INFO)
     paused = threading.Event()
 
