@@ -260,10 +260,9 @@ class Load:
 
         Added columns: ``outcome`` (success, failed, unprocessed, not_sent or unknown), ``Id``,
         ``created``, ``error_code``, ``error_message``, ``error_fields``, ``job_id``,
-        ``ambiguous`` for rows that are equal to another one with another outcome, and
-        ``unknown_reason`` for rows whose fate is unknown: allocation_exceeded, results_expired,
-        unmatched, aborted_in_flight, batch_failed, unreachable or taken_over. ``outcome`` and
-        ``job_id`` are categories, which take little memory.
+        ``ambiguous`` for rows equal to another one with another outcome, and ``unknown_reason``
+        where the fate is unknown: allocation_exceeded, results_expired, unmatched, batch_failed,
+        aborted_in_flight, unreachable or taken_over. ``outcome`` and ``job_id`` are categories.
 
         Raises
         ------
