@@ -197,5 +197,6 @@ def folded(frame: pd.DataFrame, newer: pd.DataFrame, at: Positions) -> pd.DataFr
 
 def _of_one_kind(values: pd.Series, new: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return two columns of categories, each with those of both."""
-    values = values.cat.add_categories(new.cat.categories.difference(values.cat.categories))
-    return values, new.cat.set_categories(values.cat.categories)
+    more = new.cat.categories.difference(values.cat.categories, sort=False)
+    values = values.cat.add_categories(more)
+    return values, new.cat.set_categories(values.cat.categories, ordered=values.cat.ordered)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from bulknb import Load
+from bulknb._retry import folded
 from bulknb._work import Work
 from bulknb.errors import AuthenticationError, InputError, LimitError, StillRunningError
 from bulknb.sandbox import Fault, Field, ObjectType
@@ -239,3 +241,15 @@ def test_rows_of_a_stream_are_gone_and_a_frame_has_them(sandbox, org, frame):
 
     assert load.counts["success"] == 6
     assert keys_in(sandbox) == sorted(frame[KEY])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_newer_values_join_the_categories_of_a_column(ordered):
+    sizes = pd.Categorical(["small", "large"], ["small", "large"], ordered=ordered)
+    frame, newer = pd.DataFrame({"Size__c": sizes}), pd.DataFrame({"Size__c": ["huge"]})
+
+    found = folded(frame, newer, np.array([1]))
+
+    assert found["Size__c"].tolist() == ["small", "huge"]
+    assert found["Size__c"].cat.ordered == ordered
+    assert frame["Size__c"].tolist() == ["small", "large"]
