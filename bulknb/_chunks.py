@@ -9,6 +9,7 @@ checksum.
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import sys
 import tempfile
@@ -16,9 +17,10 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,7 +30,7 @@ import pyarrow.compute as pc
 from . import _csv
 from ._csv import Chunk
 from ._encode import Encoding
-from ._machine import ahead, give_back
+from ._machine import ahead, give_back, later
 from ._marks import Marks, are_distinct, column_marks, mark
 from ._source import Piece, Source
 from .errors import InputError
@@ -203,7 +205,7 @@ class Chunks:
             raise self._too_large(first.labels[0], alone=full == start)
         if stop < full:
             self._fill(file, rows, file.cut(stop), stop)
-        return Chunk(start, stop, file.data())
+        return Chunk(start, stop, file.data(), file.sha256())
 
     def _fill(self, file: _File, rows: _Held | _Stream, at: int, stop: int) -> int:
         """Write rows until the file is full or ``stop`` is reached; return the row after them."""
@@ -234,15 +236,26 @@ class Chunks:
         return InputError(f"The rows with the {names} of row {label!r} are more than {most}")
 
 
+class _Slab(NamedTuple):
+    """Some rows in a file: the first one, where it begins, and the file's hash up to their end."""
+
+    row: int
+    start: int
+    hashed: Future[Any]
+
+
 class _File:
-    """A CSV file that grows by slabs up to a limit, and can be cut back to one."""
+    """A CSV file that grows by slabs up to a limit, and can be cut back to one.
+
+    It is hashed meanwhile, on another thread.
+    """
 
     def __init__(self, limit: int) -> None:
         # As large as it may become: what is not written to takes no memory, and to let it grow
         # would leave holes of a third of its size.
         self._file = io.BytesIO(bytes(limit))
         self._size = 0
-        self._begins: list[tuple[int, int]] = []  # row, and where its slab begins
+        self._slabs: list[_Slab] = []
         self._room = limit
 
     def add(self, at: int, table: pa.Table) -> bool:
@@ -255,8 +268,9 @@ class _File:
             if size is None:
                 return False
             file[self._size : begin] = header
-        self._begins.append((at, self._size))
-        self._size = begin + size
+        last, start, self._size = self._slabs[-1:], self._size, begin + size
+        hashed = later(functools.partial(self._hashed, start, self._size, *last))
+        self._slabs.append(_Slab(at, start, hashed))
         return True
 
     def fitting(self, table: pa.Table) -> int:
@@ -277,14 +291,28 @@ class _File:
             pass
         return at
 
+    def sha256(self) -> str:
+        """Return the hash of the file, to which nothing will be added."""
+        digest: str = self._slabs[-1].hashed.result().hexdigest()
+        return digest
+
     def data(self) -> bytes:
         """Return the file, to which nothing will be added."""
+        wait(slab.hashed for slab in self._slabs)  # they hold the file
         self._file.truncate(self._size)
         return self._file.getvalue()
 
+    def _hashed(self, start: int, stop: int, before: _Slab | None = None) -> Any:
+        """Return the hash of the file up to the end of a slab."""
+        found = before.hashed.result().copy() if before else hashlib.sha256()
+        with self._file.getbuffer() as file:
+            found.update(file[start:stop])
+        return found
+
     def _take_back(self) -> int:
-        at, self._size = self._begins.pop()
-        return at
+        last = self._slabs.pop()
+        self._size = last.start
+        return last.row
 
 
 class _Held:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
+from ._cuts import Cutter, Run
 from ._encode import Nulls, encode
-from ._machine import later
 from .errors import UnexpectedAnswerError
 
 __all__ = [
@@ -23,12 +20,10 @@ __all__ = [
     "decode",
     "encode",
     "header",
-    "parse_options",
+    "read",
     "write",
     "write_into",
 ]
-
-T = TypeVar("T")
 
 DELIMITERS = {
     "BACKQUOTE": "`",
@@ -39,20 +34,17 @@ DELIMITERS = {
     "TAB": "\t",
 }
 
-#: So much of a result file is read at once.
-_READ_BYTES = 2 << 20
-_AT_ONCE = 2  # such pieces
-_QUOTE = ord('"')
 _ROWS_ONLY = pacsv.WriteOptions(include_header=False)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows ``start`` to ``stop`` of a frame as one CSV file."""
+    """Rows ``start`` to ``stop`` of a frame as one CSV file, and the hash that it is known by."""
 
     start: int
     stop: int
     data: bytes
+    sha256: str
 
 
 def write(table: pa.Table) -> bytes:
@@ -112,11 +104,6 @@ class Reader:
         Only these, in this order; one that the file lacks is null throughout.
     each : callable, optional
         What becomes of some rows as soon as they have come, from text columns to what is kept.
-
-    Raises
-    ------
-    UnexpectedAnswerError
-        From `write` and `table`: it is not CSV, or not UTF-8.
     """
 
     def __init__(
@@ -128,93 +115,63 @@ class Reader:
         self._sign = DELIMITERS[delimiter]
         self._columns = columns
         self._each = each or (lambda rows: rows)
-        self.restart()
+        self._cutter = Cutter(self._read, self._sign)
 
     def restart(self) -> None:
         """Forget what has come: the file comes anew."""
-        self._rest = b""
-        self._names: list[str] | None = None
-        self._tables: list[Future[pa.Table]] = []
+        self._cutter.restart()
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes of the file."""
-        for at in range(0, len(piece), _READ_BYTES):
-            self._rest += piece[at : at + _READ_BYTES]
-            if len(self._rest) >= _READ_BYTES and (end := _last_row_end(self._rest)):
-                if len(self._tables) >= _AT_ONCE:
-                    self._tables[-_AT_ONCE].result()  # else what comes fast would fill the memory
-                self._tables.append(later(self._reading(self._rest[:end])))
-                self._rest = self._rest[end:]
+        self._cutter.write(piece)
 
     def table(self) -> pa.Table:
-        """Return all rows, now that the file has come to its end."""
-        if self._rest or not self._tables:
-            self._tables.append(later(self._reading(self._rest)))
-        self._rest = b""
-        return pa.concat_tables([table.result() for table in self._tables])
+        """Return all rows, now that the file has come to its end.
 
-    def _reading(self, rows: bytes) -> Callable[[], pa.Table]:
-        """Return what reads some rows; the first ones begin with the header."""
-        first = self._names is None
-        if self._names is None:
-            self._names = _told(lambda: _header(rows, self._sign))
-        names = self._names
-        return lambda: self._each(_told(lambda: self._parsed(rows, names, has_header=first)))
+        Raises
+        ------
+        UnexpectedAnswerError
+            It is not CSV, or not UTF-8.
+        """
+        return pa.concat_tables(self._cutter.rest())
 
-    def _parsed(self, rows: bytes, names: list[str], *, has_header: bool) -> pa.Table:
-        if not names:
+    def _read(self, run: Run) -> pa.Table:
+        try:
+            return self._each(self._parsed(run))
+        except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+            trouble = type(error).__name__
+        # Without the text of Arrow's, which may quote a row.
+        raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
+
+    def _parsed(self, run: Run) -> pa.Table:
+        if not run.names:
             return pa.table({name: pa.array([], pa.string()) for name in self._columns or ()})
-        return pacsv.read_csv(
-            pa.BufferReader(rows),
-            # One block, one thread: more of either cost more than they bring.
-            read_options=pacsv.ReadOptions(
-                block_size=len(rows) + 1,
-                use_threads=False,
-                column_names=None if has_header else names,
-            ),
-            parse_options=parse_options(names, self._sign),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys([*names, *(self._columns or ())], pa.string()),
-                strings_can_be_null=False,
-                include_columns=self._columns,
-                include_missing_columns=True,
-            ),
+        wanted = dict.fromkeys([*run.names, *(self._columns or ())], pa.string())
+        return read(
+            run,
+            self._sign,
+            column_types=wanted,
+            strings_can_be_null=False,
+            include_columns=self._columns,
+            include_missing_columns=True,
         )
 
 
-def _told(read: Callable[[], T]) -> T:
-    """Return what is read; tell trouble without the text of Arrow's, which may quote a row."""
-    try:
-        return read()
-    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        trouble = type(error).__name__
-    raise UnexpectedAnswerError(f"The server's CSV cannot be read ({trouble})")
-
-
-def _last_row_end(text: bytes) -> int:
-    """Return where the last whole row of a text ends that begins with one; 0 if there is none."""
-    is_quote = np.frombuffer(text, np.uint8) == _QUOTE
-    end = len(text)
-    quotes = int(np.count_nonzero(is_quote))
-    # A row ends with a line outside of quotes: where these have come in pairs.
-    while begin := text.rfind(b"\n", 0, end) + 1:
-        quotes -= int(np.count_nonzero(is_quote[begin:end]))
-        if quotes % 2 == 0:
-            return begin
-        end = begin - 1
-    return 0
-
-
-def parse_options(names: Sequence[str], sign: str) -> pacsv.ParseOptions:
-    """Return how Arrow finds the cells of a result file with these columns."""
-    return pacsv.ParseOptions(
-        delimiter=sign,
-        newlines_in_values=True,
-        # In a file of one column an empty line is a row whose value is empty.
-        ignore_empty_lines=len(names) > 1,
+def read(run: Run, sign: str, **convert: Any) -> pa.Table:
+    """Return rows as a table; `convert` has the options of Arrow's ``ConvertOptions``."""
+    return pacsv.read_csv(
+        pa.BufferReader(pa.py_buffer(run.data)),
+        # One block, one thread: more of either cost more than they bring.
+        read_options=pacsv.ReadOptions(
+            block_size=len(run.data) + 1,
+            use_threads=False,
+            column_names=run.names if run.at else None,
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=sign,
+            newlines_in_values=True,
+            # In a file of one column an empty line is a row whose value is empty.
+            ignore_empty_lines=len(run.names) > 1,
+        ),
+        convert_options=pacsv.ConvertOptions(**convert),
     )
-
-
-def _header(data: bytes, delimiter: str) -> list[str]:
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
-    return next(csv.reader(text, delimiter=delimiter), [])

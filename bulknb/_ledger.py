@@ -46,7 +46,7 @@ _PATIENCE_SECONDS = 30.0
 _BUSY = ("locked", "busy")
 _JITTER = random.SystemRandom()
 
-_VERSION = 3
+_VERSION = 4
 _LOADS = """
 CREATE TABLE load (
     id TEXT PRIMARY KEY, org TEXT NOT NULL, parent TEXT, began REAL NOT NULL, ended REAL,
@@ -378,7 +378,7 @@ def _migrate(db: sqlite3.Connection) -> None:
         raise LedgerError("The ledger was written by a newer bulknb: update bulknb")
     if version == _VERSION:
         return
-    # Up to version 2 rows had other marks: a load that was broken off cannot be told by them.
+    # Up to version 3 rows had other marks: a load that was broken off cannot be told by them.
     for table in ("load", "part", "mark", "made"):
         db.execute(f"DROP TABLE IF EXISTS {table}")
     for statement in _LOADS.split(";"):

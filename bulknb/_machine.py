@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -13,28 +15,35 @@ import pyarrow as pa
 __all__ = ["ahead", "give_back", "later"]
 
 _MANY_ROWS = 200_000
+#: Work at rows runs on so many cores.
+_THREADS = 2
 
 T = TypeVar("T")
 
 
 def later(call: Callable[[], T]) -> Future[T]:
-    """Return what a call will return, which runs on a thread of its own."""
-    thread = ThreadPoolExecutor(1, thread_name_prefix="bulknb-rows")
-    future = thread.submit(call)
-    thread.shutdown(wait=False)
-    return future
+    """Return what a call will return, which runs on another thread; it waits for no later one."""
+    return _workers(os.getpid()).submit(call)
+
+
+@functools.cache
+def _workers(process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process, which a fork does not take along.
+
+    They stay: a new thread begins with memory that nobody has used yet, and that is slow.
+    """
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="bulknb-rows")
 
 
 def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     """Yield what the calls return, in their order; the next one runs while one is in use."""
-    with ThreadPoolExecutor(1, thread_name_prefix="bulknb-rows") as thread:
-        running: Future[T] | None = None
-        for call in calls:
-            before, running = running, thread.submit(call)
-            if before:
-                yield before.result()
-        if running:
-            yield running.result()
+    running: Future[T] | None = None
+    for call in calls:
+        before, running = running, later(call)
+        if before:
+            yield before.result()
+    if running:
+        yield running.result()
 
 
 def give_back(rows: int) -> None:

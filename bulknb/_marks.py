@@ -1,12 +1,11 @@
 """Rows as text -> a number for each, the same in every process: equal rows have equal ones.
 
 That unequal rows have equal ones is as unlikely as it gets with 64 bits, unless their texts were
-made for it. Each text is a polynomial of its bytes, worked out for many at once by running sums.
+made for it. Many texts are worked out at once, eight bytes of each at a time.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
@@ -19,13 +18,16 @@ import pyarrow.compute as pc
 __all__ = ["Marks", "are_distinct", "letters", "mark", "sign"]
 
 Marks = npt.NDArray[np.uint64]
+_Numbers = npt.NDArray[np.int64]
 
 _BASE = 0x9E37_79B9_7F4A_7C15
-_INVERSE = pow(_BASE, -1, 2**64)
 _MIXER = 0xD6E8_FEB8_6659_FD93
 _SHIFT = np.uint64(32)
-#: So many bytes at a time stay in the processor's cache.
-_BLOCK_BYTES = 1 << 16
+_WORD_BYTES = 8
+#: A longer text is worked out by itself.
+_LONG_BYTES = 512
+#: So many bytes of a word -> what it is masked with.
+_FIRST_BYTES = np.array([2 ** (8 * size) - 1 for size in range(_WORD_BYTES + 1)], np.uint64)
 
 
 def sign(names: Iterable[str], column: Callable[[str], Marks]) -> tuple[list[str], Marks]:
@@ -91,42 +93,39 @@ def _distinct(marks: Marks) -> int:
 
 def _of_texts(texts: pa.Array) -> Marks:
     ends, data = letters(texts)
-    found = np.empty(len(texts), np.uint64)
-    first = 0
-    while first < len(texts):
-        begin = int(ends[first])
-        last = int(np.searchsorted(ends, begin + _BLOCK_BYTES, "right")) - 1
-        if last > first:
-            at = ends[first : last + 1] - begin
-            found[first:last] = _of_block(at, data[begin : int(ends[last])])
-        else:  # a text that is larger than a block
-            last = first + 1
-            whole = sha256(data[begin : int(ends[last])].tobytes()).digest()
-            found[first] = int.from_bytes(whole[:8], "little")
-        first = last
-    return _mixed(found)
-
-
-def _of_block(at: Any, data: npt.NDArray[np.uint8]) -> Marks:
-    terms = data.astype(np.uint64)
-    terms += np.uint64(1)  # else NUL characters would not count
-    terms *= _powers(_BASE)[: len(data)]
-    sums = np.zeros(len(data) + 1, np.uint64)
-    np.cumsum(terms, out=sums[1:])
-    # As if each text began with the block.
-    marks: Marks = (sums[at[1:]] - sums[at[:-1]]) * _powers(_INVERSE)[at[:-1]]
+    begins, sizes = ends[:-1].astype(np.int64), np.diff(ends).astype(np.int64)
+    long = sizes > _LONG_BYTES
+    marks = _of_words(begins - int(ends[0]), np.where(long, 0, sizes), data[ends[0] : ends[-1]])
+    for at in np.flatnonzero(long):
+        whole = sha256(data[begins[at] : begins[at] + sizes[at]].data).digest()
+        marks[at] = int.from_bytes(whole[:_WORD_BYTES], "little")
     return marks
 
 
-@functools.cache
-def _powers(base: int) -> Marks:
-    powers = np.full(_BLOCK_BYTES + 1, base, np.uint64)
-    powers[0] = 1
-    powers[1:] = np.multiply.accumulate(powers[1:])
-    return powers
+def _of_words(begins: _Numbers, sizes: _Numbers, data: npt.NDArray[np.uint8]) -> Marks:
+    """Return the marks of texts that lie in the data, each from its beginning on."""
+    # A word from each byte on; the last ones go beyond the text, and have zeros there.
+    padded = np.append(data, np.zeros(_WORD_BYTES, np.uint8))
+    words = np.ndarray(len(data) + 1, "<u8", padded, strides=(1,))
+    marks = _mixed(sizes.astype(np.uint64))  # else NUL characters at the end would not count
+    rows: Any = slice(None)
+    while len(sizes):
+        if not (unread := sizes > 0).all():
+            rows = np.arange(len(marks))[rows][unread]
+            begins, sizes = begins[unread], sizes[unread]
+        found = words[begins]
+        if sizes.min(initial=_WORD_BYTES) < _WORD_BYTES:
+            found &= _FIRST_BYTES[np.minimum(sizes, _WORD_BYTES)]
+        found ^= marks[rows]
+        marks[rows] = _mixed(found)
+        begins, sizes = begins + _WORD_BYTES, sizes - _WORD_BYTES
+    return marks
 
 
 def _mixed(marks: Marks) -> Marks:
     """Spread what two marks differ by over all bits."""
-    marks = (marks ^ (marks >> _SHIFT)) * np.uint64(_MIXER)
-    return marks ^ (marks >> _SHIFT)
+    mixed = marks >> _SHIFT
+    mixed ^= marks
+    mixed *= np.uint64(_MIXER)
+    mixed ^= mixed >> _SHIFT
+    return mixed

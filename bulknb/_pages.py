@@ -7,6 +7,7 @@ framed as well as a whole one: a proxy that cut it tells its new length. Only it
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -18,12 +19,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ._csv import DELIMITERS
+from ._cuts import Cutter, Run
 from ._gate import TROUBLE, is_spent
-from ._typed import Types, read_page, to_frame
+from ._typed import Types, UnreadableError, read_rows, to_column
 from ._wire import Answer, Wire
 from .errors import ReconcileError, UnexpectedAnswerError
 
@@ -34,14 +36,11 @@ STREAMS = 4
 
 _TRIES = 5
 #: The pages of a query that live no longer than it take so much memory; the others are files.
-ROOM_BYTES = 128 << 20
-#: A larger page goes through files, a block at a time.
+ROOM_BYTES = 192 << 20
+#: A page of which there is more becomes a file as it comes.
 _SMALL_BYTES = 32 << 20
-#: A frame is read in so many passes over the pages.
-_PASSES = 8
 #: Doubled each time. If the server asks for more, the wire waits for it.
 _FIRST_PAUSE_SECONDS = 0.5
-_QUOTE = ord('"')
 #: A 1.0 query without rows is answered by this sentence in place of a header.
 _NO_ROWS = b"Records not found"
 
@@ -88,24 +87,25 @@ class Page:
     content: pa.Table | Path
 
     @classmethod
-    def of(cls, schema: pa.Schema, rows: int, content: pa.Table | Path) -> Self:
-        """Return a page whose schema bears the rest of what is to be known of it."""
+    def of(cls, schema: pa.Schema, facts: Mapping[str, str], content: pa.Table | Path) -> Self:
+        """Return the page of which these are the facts."""
         return cls(
-            schema=schema.remove_metadata(),
-            rows=rows,
-            nuls=int(schema.metadata[b"nuls"]),
-            following=schema.metadata[b"following"].decode(),
-            address=schema.metadata[b"address"].decode(),
+            schema=schema,
+            rows=int(facts["rows"]),
+            nuls=int(facts["nuls"]),
+            following=facts["following"],
+            address=facts["address"],
             content=content,
         )
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Return the page that a file holds."""
+        """Return the page that a file holds: its last batch has no rows, but the facts."""
         with pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
-            rows = sum(reader.get_batch(at).num_rows for at in range(reader.num_record_batches))
-            return cls.of(reader.schema, rows, file)
+            _, said = reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)
+            facts = {name.decode(): value.decode() for name, value in said.items()}
+            return cls.of(reader.schema, facts, file)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, in memory of their own: they outlive the file."""
@@ -116,7 +116,7 @@ class Page:
             reader = pa.ipc.open_file(source)
             for at in range(reader.num_record_batches):
                 if (batch := reader.get_batch(at)).num_rows:
-                    yield batch.replace_schema_metadata()
+                    yield batch
 
     def table(self, columns: Sequence[int] | None = None) -> pa.Table:
         """Return all rows, or some columns of them, each column in memory that outlives a file."""
@@ -132,67 +132,127 @@ class Page:
 
 
 def frame_of(pages: Sequence[Page]) -> pd.DataFrame:
-    """Return pages as one frame; a part of the columns at a time, to hold little of it twice."""
-    width = len(pages[0].schema) if pages else 0
-    size = -(-width // _PASSES) or 1
-    passes = [range(at, min(at + size, width)) for at in range(0, width, size)]
-    frames = [to_frame(pa.concat_tables(page.table(some) for page in pages)) for some in passes]
-    columns = {name: frame[name] for frame in frames for name in frame}
+    """Return pages as one frame; a column after the other, to hold little of it twice."""
+    names = pages[0].schema.names if pages else []
+    columns = {name: to_column(_column(pages, at)) for at, name in enumerate(names)}
     return pd.DataFrame(columns, copy=False)
 
 
+def _column(pages: Sequence[Page], at: int) -> pa.ChunkedArray:
+    return pa.concat_tables(page.table([at]) for page in pages).column(0)
+
+
+class _Unfinished:
+    """The file of a page, which has another name until all of it is there."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self._file = file
+        self._part = file.with_suffix(".part")
+        self._schema = schema
+        self._sink = self._part.open("wb")
+        self._writer = pa.ipc.new_file(self._sink, schema)
+
+    def write(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows)
+
+    def finish(self, facts: Mapping[str, str], *, lasting: bool) -> Path:
+        """Write the facts, and give the file its name; if it is to last, for a power cut too."""
+        none = pa.RecordBatch.from_pylist([], schema=self._schema)
+        self._writer.write_batch(none, facts)
+        self._writer.close()
+        if lasting:
+            self._sink.flush()
+            os.fsync(self._sink.fileno())
+        self._sink.close()
+        return self._part.replace(self._file)
+
+    def discard(self) -> None:
+        self._sink.close()
+        self._part.unlink(missing_ok=True)
+
+
 class _Body:
-    """A body as it comes, in memory if it is small, and what tells whether it is whole.
+    """A page as it comes: its rows are read at once, and kept in memory while they are few.
 
     One after the other uses the same memory: to get fresh one takes as long as to read the rows.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._memory = np.empty(_SMALL_BYTES, np.uint8)  # none of it is there until it is used
-        self.begin()
+    def __init__(self, read: Callable[[Run], pa.Table], sign: str) -> None:
+        self._cutter = Cutter(read, sign)
+        self._unfinished: _Unfinished | None = None
 
-    def begin(self) -> None:
-        """Forget what came before."""
-        self._file.unlink(missing_ok=True)
-        self._size = self._quotes = self.nuls = 0
-        self._start = self._end = b""
+    def begin(self, file: Path, *, most: int) -> None:
+        """Forget what came before: a page comes. More than so many bytes of it go to the file."""
+        self._cutter.restart()
+        self._file, self._most = file, most
+        self._start = b""
+        self._tables: list[pa.Table] = []
+        self._size = self.rows = 0
 
     def write(self, piece: bytes) -> None:
-        data = np.frombuffer(piece, np.uint8)
-        before, self._size = self._size, self._size + len(data)
-        if self.small:
-            self._memory[before : self._size] = data
-        else:
-            with self._file.open("ab") as file:
-                if before <= len(self._memory):
-                    file.write(self._memory[:before].data)
-                file.write(piece)
-        self._quotes += int(np.count_nonzero(data == _QUOTE))
-        if b"\0" in piece:  # to look is several times as fast as to count
-            self.nuls += piece.count(b"\0")
-        self._start = self._start or piece[: len(_NO_ROWS) + 1]
-        self._end = piece[-1:]
-
-    @property
-    def small(self) -> bool:
-        """Whether it is in memory."""
-        return self._size <= len(self._memory)
+        """Take the next bytes of the page."""
+        self._start += piece[: len(_NO_ROWS) + 1 - len(self._start)]
+        self._cutter.write(piece)
+        for rows in self._cutter.ready():
+            self._keep(rows)
 
     @property
     def whole(self) -> bool:
         """Whether the last row has its end: no cell is open, and there is the line's end."""
-        return self._quotes % 2 == 0 and self._end == b"\n"
+        return self._cutter.whole or self._has_no_rows
+
+    def finish(self) -> None:
+        """Keep all rows, now that the page has come."""
+        if self._has_no_rows:
+            self._keep(pa.table({}))
+            return
+        for rows in self._cutter.rest():
+            self._keep(rows)
+
+    def content(self, room: Room | None, facts: Mapping[str, str]) -> pa.Table | Path:
+        """Return the rows, as a table if they are in memory and may stay there, else as a file."""
+        if not self._unfinished:
+            table = pa.concat_tables(self._tables)
+            if room and room.take(table.nbytes):
+                return table
+        whole, self._unfinished = self._written(), None
+        return whole.finish(facts, lasting=room is None)
+
+    def end(self) -> None:
+        """Let go of what is there of a page, whole or not."""
+        self._tables = []
+        if self._unfinished:
+            self._unfinished.discard()
+        self._unfinished = None
 
     @property
-    def empty(self) -> bool:
-        return not self._size or self._start.lstrip(b'"').startswith(_NO_ROWS)
+    def schema(self) -> pa.Schema:
+        return self._schema
 
-    def opened(self) -> pa.NativeFile:
-        """Return it to be read."""
-        if self.small:
-            return pa.BufferReader(pa.py_buffer(self._memory[: self._size]))
-        return pa.OSFile(str(self._file))
+    @property
+    def nuls(self) -> int:
+        return self._cutter.nuls
+
+    @property
+    def _has_no_rows(self) -> bool:
+        return not self._start or self._start.lstrip(b'"').startswith(_NO_ROWS)
+
+    def _keep(self, rows: pa.Table) -> None:
+        self._schema = rows.schema
+        self.rows += len(rows)
+        self._tables.append(rows)
+        self._size += rows.nbytes
+        if self._unfinished or self._size > self._most:
+            self._written()
+
+    def _written(self) -> _Unfinished:
+        """Return the file, with all rows that are here."""
+        if not self._unfinished:
+            self._unfinished = _Unfinished(self._file, self._schema)
+        for table in self._tables:
+            self._unfinished.write(table)
+        self._tables = []
+        return self._unfinished
 
 
 class PageStore:
@@ -232,14 +292,13 @@ class PageStore:
         self._wire = wire
         self._folder = folder
         self._job = job
-        self._types = types
-        self._delimiter = delimiter
         self._auth_header = auth_header
         self._counted = counted
         self._room = room
         self._bodies = SimpleQueue[_Body]()
-        for number in range(STREAMS):
-            self._bodies.put(_Body(folder / f"body-{number}.csv"))
+        read = functools.partial(read_rows, types=types, delimiter=delimiter)
+        for _ in range(STREAMS):
+            self._bodies.put(_Body(read, DELIMITERS[delimiter]))
 
     def fetch(
         self,
@@ -290,15 +349,15 @@ class PageStore:
         body = self._bodies.get()
         try:
             for attempt in itertools.count(1):
-                body.begin()
                 try:
                     return self._try(number, address, body, heard)
                 except (*TROUBLE, ReconcileError) as error:
                     if attempt == _TRIES or is_spent(error, read=True):
                         raise
+                finally:
+                    body.end()
                 self._wire.clock.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
         finally:
-            body.begin()
             self._bodies.put(body)
         raise AssertionError("the loop above returns or raises")
 
@@ -306,60 +365,36 @@ class PageStore:
         self, number: int, address: Address, body: _Body, heard: Callable[[str], None]
     ) -> Page:
         name = f"Page {number + 1:,} of job {self._job}"
-        answer = self._wire.download(
-            address.path, body.write, params=address.params, auth_header=self._auth_header
-        )
-        following = _locator(answer)
-        if not body.whole and not body.empty:
-            raise ReconcileError(f"{name} was cut off on its way. Ask again later")
-        heard(following)
-        batches = self._batches(name, body)
-        first = next(batches)
-        metadata = {"address": address.key, "following": following, "nuls": str(body.nuls)}
-        schema = first.schema.with_metadata(metadata)
-        batches = itertools.chain([first], batches)
-        if self._room and body.small:
-            table = pa.Table.from_batches(batches)
-            self._demand_count(name, table.num_rows, answer)
-            if self._room.take(table.nbytes):
-                return Page.of(schema, table.num_rows, table)
-            batches = iter(table.to_batches())
-        unfinished = self._file(number).with_suffix(".part")
-        rows = self._write(unfinished, schema, batches)
-        self._demand_count(name, rows, answer)
-        return Page.of(schema, rows, unfinished.replace(self._file(number)))
-
-    def _demand_count(self, name: str, rows: int, answer: Answer) -> None:
-        said = answer.headers.get("Sforce-NumberOfRecords")
-        if self._counted and said != str(rows):
-            raise ReconcileError(
-                f"{name} holds {rows:,} rows, the server says {said or 'nothing'}. Ask again later"
-            )
-
-    def _batches(self, name: str, body: _Body) -> Iterator[pa.RecordBatch]:
-        if body.empty:
-            yield pa.RecordBatch.from_pylist([], schema=pa.schema([]))
-            return
+        body.begin(self._file(number), most=_SMALL_BYTES if self._room else 0)
         problem = ""
         try:
-            with body.opened() as file:
-                yield from read_page(file, types=self._types, delimiter=self._delimiter)
-        except UnexpectedAnswerError as error:
+            answer = self._wire.download(
+                address.path,
+                body.write,
+                head=lambda answer: heard(_locator(answer)),
+                params=address.params,
+                auth_header=self._auth_header,
+            )
+            if not body.whole:
+                raise ReconcileError(f"{name} was cut off on its way. Ask again later")
+            body.finish()
+        except UnreadableError as error:
             problem = str(error)
         if problem:
             raise UnexpectedAnswerError(f"{name} {problem}")
-
-    def _write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-        """Write batches as an Arrow file, and return their number of rows."""
-        rows = 0
-        with path.open("wb") as file:
-            with pa.ipc.new_file(file, schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-                    rows += batch.num_rows
-            if self._room is None:
-                os.fsync(file.fileno())
-        return rows
+        said = answer.headers.get("Sforce-NumberOfRecords")
+        if self._counted and said != str(body.rows):
+            raise ReconcileError(
+                f"{name} holds {body.rows:,} rows, the server says {said or 'nothing'}. "
+                "Ask again later"
+            )
+        facts = {
+            "rows": str(body.rows),
+            "nuls": str(body.nuls),
+            "following": _locator(answer),
+            "address": address.key,
+        }
+        return Page.of(body.schema, facts, body.content(self._room, facts))
 
 
 def in_turn(

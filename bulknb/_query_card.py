@@ -102,7 +102,10 @@ def _given(query: Query) -> list[str]:
         notes.append(f"{query.nuls:,} NUL characters stand in the values, as in the org")
     if query.done and not query.error and query._pages:
         schema = query._pages[0].schema
-        types = [f"{field.name} {field.type}" for field in list(schema)[:_COLUMNS]]
+        types = [
+            f"{field.name} {str(field.type).removeprefix('large_')}"
+            for field in list(schema)[:_COLUMNS]
+        ]
         more = len(schema) - len(types)
         notes.append("Columns: " + ", ".join([*types, *([f"{more} more"] if more else [])]))
         pages = len(query._pages)

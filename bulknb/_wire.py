@@ -44,7 +44,7 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 50_000
 _TRIES = 4
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 256 << 10
 _GZIP = 16 + zlib.MAX_WBITS
 #: A body that is larger, and so many times what came over the line, was packed to do harm.
 _BOMB_BYTES = 64_000_000
@@ -73,6 +73,7 @@ class _Call:
     expect: tuple[int, ...] = (200,)
     patience: float | None = None
     write: Write | None = None
+    head: Callable[[Answer], object] | None = None
     again: Callable[[], object] | None = None
 
     @property
@@ -206,11 +207,14 @@ class Wire:
         path: str,
         write: Write,
         *,
+        head: Callable[[Answer], object] | None = None,
         auth_header: str = "Authorization",
         params: Mapping[str, str] | None = None,
         again: Callable[[], object] | None = None,
     ) -> Answer:
         """Hand the CSV that a GET brings to ``write``, piece by piece; return the answer's head.
+
+        ``head`` gets it before the first piece.
 
         Repeated as `request` does if ``again`` is there to be called before; else only for a
         renewed session: who calls it knows how to begin again.
@@ -228,7 +232,7 @@ class Wire:
             headers={"Accept": "text/csv"},
             params=dict(params or {}),
         )
-        return self._signed(_Call(request, write=write, again=again), auth_header)
+        return self._signed(_Call(request, write=write, head=head, again=again), auth_header)
 
     def post_form(self, path: str, fields: Callable[[], Mapping[str, str]]) -> Answer:
         """Send a form with secrets in it, once and without the token, and return its answer.
@@ -306,6 +310,8 @@ class Wire:
             if call.write and head.status in call.expect:
                 head.csv()  # a login page is not written
                 write = call.write
+                if call.head:
+                    call.head(head)
             pieces = _unpacked(response.raw)
             while piece := self._told(lambda: next(pieces, b"")):
                 write(piece)  # what goes wrong here is no matter of the line

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulknb import _csv
+from bulknb import _csv, _cuts
 from bulknb.errors import InputError, UnexpectedAnswerError
 
 
@@ -162,7 +162,7 @@ def test_a_file_that_comes_in_pieces_is_read_as_the_whole_is(rows, sizes):
     data = sink.getvalue().encode()
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_csv, "_READ_BYTES", 16)
+        patch.setattr(_cuts, "_RUN_BYTES", 16)
         reader = _csv.Reader(columns=["B", "C"], each=lambda some: seen.append(len(some)) or some)
         size = itertools.cycle(sizes)
         while data:

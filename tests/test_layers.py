@@ -16,7 +16,7 @@ LAYERS = [
     set(units.split())
     for units in (
         "_card _findings _html _jobinfo _machine _pace _selection _xml errors soql",
-        "_answer _auth _chunks _csv _encode _gate _heard _marks _oauth _origin _pages "
+        "_answer _auth _chunks _csv _cuts _encode _gate _heard _marks _oauth _origin _pages "
         "_source _typed _wire",
         "_jobs",
         "_frames",

@@ -294,7 +294,7 @@ def test_a_ledger_of_the_first_version_is_taken_over(ledger):
     assert History().frame()["number_records_processed"].tolist() == [3]
     assert Ledger().unfinished(str(ORG.url)) == []  # nobody could tell its rows by their marks
     with closing(sqlite3.connect(ledger)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 def keep_many(path: str, process: int) -> None:

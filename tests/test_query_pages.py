@@ -134,7 +134,7 @@ def test_an_arrow_table_has_the_types_of_the_describe(org, names):
     table = org.query("SELECT Name, AnnualRevenue, CreatedDate, IsDeleted FROM Account").arrow()
 
     assert table.schema.types == [
-        pa.string(),
+        pa.large_string(),
         pa.float64(),
         pa.timestamp("us", tz="UTC"),
         pa.bool_(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 
 import pandas as pd
 import pyarrow as pa
@@ -13,8 +14,9 @@ from pandas.testing import assert_frame_equal
 
 import bulknb
 from bulknb import _selection
+from bulknb._cuts import Cutter
 from bulknb._query_types import column_types
-from bulknb._typed import read_page, to_frame
+from bulknb._typed import read_rows, to_column
 from bulknb.errors import InputError
 from bulknb.sandbox import Field, ObjectType, Sandbox
 from bulknb.sandbox.schema import TYPES
@@ -132,7 +134,10 @@ def test_an_id_and_a_reference_are_texts_of_18_characters(org):
 
 
 def page(csv: str, types: dict[str, str] | None) -> pd.DataFrame:
-    return to_frame(pa.Table.from_batches(read_page(pa.BufferReader(csv.encode()), types=types)))
+    cutter = Cutter(functools.partial(read_rows, types=types), ",")
+    cutter.write(csv.encode())
+    rows = pa.concat_tables(cutter.rest())
+    return pd.DataFrame({name: to_column(rows[name]) for name in rows.column_names})
 
 
 def test_without_types_every_cell_is_the_text_that_was_sent():

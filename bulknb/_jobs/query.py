@@ -158,8 +158,9 @@ class QueryJob(Job):
         return [address.params.get("locator", "") for address in addresses]
 
     def _pages(self, store: PageStore, page_rows: int | None) -> Iterator[Page]:
-        # Asking where several pages are is a call more, worth it only if there are several.
-        many = (self.info.number_records_processed or 0) > PAGE_ROWS
+        # Asking where the pages are is a call more. Two come side by side without it, as the first
+        # tells where the second is before its rows come.
+        many = (self.info.number_records_processed or 0) > 2 * PAGE_ROWS
         if page_rows is None and many and self._tells_pages:
             try:
                 first, more = self._addresses()

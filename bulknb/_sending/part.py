@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import dataclass
 
@@ -12,10 +11,9 @@ import pyarrow as pa
 from .._chunks import Chunk
 from .._jobs import Job
 from .._ledger import PartRecord
-from .._machine import later
 from .._marks import Marks
 from .._outcomes import constant, with_reasons
-from .._rows import Rows, digest
+from .._rows import Rows
 
 # How far a part is. Each is written down before the request that follows it.
 PLANNED = "planned"  # nothing of it is in the org
@@ -83,9 +81,8 @@ class Part:
     @classmethod
     def of(cls, number: int, chunk: Chunk, rows: Rows, *, marked: bool) -> Part:
         """Return the part for a chunk that is about to be sent, with marks if results need them."""
-        sha256 = later(functools.partial(digest, chunk.data))
         names, marks = rows.signs(chunk) if marked else ([], np.empty(0, np.uint64))
-        return cls(number, chunk.start, chunk.stop, sha256.result(), names, marks)
+        return cls(number, chunk.start, chunk.stop, chunk.sha256, names, marks)
 
     @classmethod
     def from_record(cls, record: PartRecord, job: Job | None) -> Part:
@@ -104,7 +101,7 @@ class Part:
 
     def is_of(self, chunk: Chunk | None) -> bool:
         """Tell whether these are its rows, to the byte."""
-        return chunk is not None and (chunk.start, chunk.stop, digest(chunk.data)) == (
+        return chunk is not None and (chunk.start, chunk.stop, chunk.sha256) == (
             self.start,
             self.stop,
             self.sha256,
