@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from ._pages import Page
 from .errors import InputError
 
 __all__ = ["write_csv", "write_parquet", "write_parquet_folder"]
+
+_GROUP_ROWS = 50_000
 
 
 def write_parquet_folder(pages: Iterable[Page], folder: Path) -> list[Path]:
@@ -70,10 +72,22 @@ def _write(pages: Iterable[Page], path: Path, writer: Callable[..., Any]) -> Non
         schema = first.schema if first else pa.schema([])
         with writer(file, schema) as out:
             for page in chain([first] if first else [], rest):
-                for batch in page.batches():
-                    out.write_batch(batch)
+                for rows in _groups(page):
+                    out.write_table(rows)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _groups(page: Page) -> Iterator[pa.Table]:
+    """Yield the rows of a page, so many at once as a Parquet file has well in a group."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in page.batches():
+        waiting.append(batch)
+        if sum(some.num_rows for some in waiting) >= _GROUP_ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _parquet_writer(file: Any, schema: pa.Schema) -> parquet.ParquetWriter:
