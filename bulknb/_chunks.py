@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ import pyarrow.compute as pc
 from . import _csv
 from ._csv import Chunk
 from ._encode import Encoding
-from ._machine import ahead, give_back, later
+from ._machine import ahead, apart, give_back, later
 from ._marks import Marks, are_distinct, column_marks, mark
 from ._source import Piece, Source
 from .errors import InputError
@@ -39,6 +40,7 @@ __all__ = ["Chunk", "Chunks"]
 
 _SLAB_BYTES = 4 << 20
 _SLAB_ROWS = 65_536
+_MARKED_ROWS = 32_768
 _SAMPLE_ROWS = 256
 
 
@@ -86,11 +88,13 @@ class Chunks:
         self._limit = limit
         self._most = rows
         self._together = list(dict.fromkeys(together))
-        self._held = _Held(source.held, encoding, self._together) if source.held else None
         self._spool = _Spool() if source.once else None
         self._step = _slab_rows(source, encoding)
+        self._held: _Held | None = None
+        self._first: Chunk | None = None
+        if source.held:
+            self._held, self._first = self._begun(source.held)
         self._rows: _Held | _Stream | None = self._held
-        self._first = self._chunk(self._held, 0) if self._held else None
         if self._held and self._first:
             self._check(self._held, self._first.stop)
 
@@ -146,8 +150,8 @@ class Chunks:
     def _texts(self, start: int, stop: int, names: Sequence[str]) -> Iterator[pa.Table]:
         pairs = zip(self._source.columns, self.header, strict=True)
         columns = [name for name, sent in pairs if sent in names]
-        for _, piece in self._slabs(start, stop):
-            yield self._encoding.texts(piece.select(columns).rows, piece.labels)
+        for _, piece in self._slabs(start, stop, columns):
+            yield self._encoding.texts(piece.rows, piece.labels)
 
     @property
     def order(self) -> Any:
@@ -171,6 +175,20 @@ class Chunks:
         held = self._source.held
         return held.frame if held else pd.DataFrame(index=self.index)
 
+    def _begun(self, held: Piece) -> tuple[_Held, Chunk | None]:
+        """Return the rows in their order, and the first chunk of them."""
+        ordering = apart(functools.partial(_Held, held, self._encoding, self._together))
+        # Mostly no two rows have to stay together, and this is it.
+        rows = _Held(held, self._encoding, [])
+        try:
+            first = self._chunk(rows, 0)
+        finally:
+            ordered = ordering.result()
+        if ordered.is_free:
+            return rows, first
+        del first  # its bytes, as above
+        return ordered, self._chunk(ordered, 0)
+
     def _check(self, rows: _Held, at: int) -> None:
         """Check the rows from this one on."""
         while piece := rows.read(at, at + self._step):
@@ -180,9 +198,13 @@ class Chunks:
     def _open(self) -> _Held | _Stream:
         return self._held or _Stream(self._source, self._encoding, self._together)
 
-    def _slabs(self, start: int, stop: int) -> Iterator[tuple[int, Piece]]:
+    def _slabs(
+        self, start: int, stop: int, columns: list[str] | None = None
+    ) -> Iterator[tuple[int, Piece]]:
         """Yield the rows of a chunk as they were written: slab by slab from its start."""
         rows = self._open()
+        if columns is not None:
+            rows = rows.select(columns)
         rows.forget(start)
         while piece := rows.read(start, min(start + self._step, stop)):
             yield start, piece
@@ -334,6 +356,17 @@ class _Held:
             leaders = leaders[self.order]
         self._breaks = np.append(np.flatnonzero(_begins([leaders])), len(piece))
 
+    def select(self, columns: list[str]) -> _Held:
+        """Return some columns of them."""
+        held = copy(self)
+        held._piece = self._piece.select(columns)
+        return held
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any row may follow any other, in any file."""
+        return self._breaks is None
+
     def read(self, at: int, stop: int) -> Piece | None:
         """Return the rows from ``at`` up to ``stop``, None after the last one."""
         if self.order is None:
@@ -359,6 +392,13 @@ class _Stream:
         self.seen = 0
         self._labels: list[pd.Index] = []
         self._last: list[pa.Array] | None = None
+
+    def select(self, columns: list[str]) -> _Stream:
+        """Return some columns of them, read to the end by this one alone, and cut anywhere."""
+        stream = copy(self)
+        stream._pieces = (piece.select(columns) for piece in self._pieces)
+        stream._together = []
+        return stream
 
     def read(self, at: int, stop: int) -> Piece | None:
         """Return rows from ``at`` up to ``stop`` or the end of a piece, None after the last one."""
@@ -454,7 +494,8 @@ def _keys(piece: Piece, encoding: Encoding, names: list[str]) -> list[pa.Array]:
 
 def _all_differ(piece: Piece, encoding: Encoding, name: str) -> bool:
     """Return whether no two rows share a value: the usual case, told at little cost."""
-    slabs = (piece.slice(at, at + _SLAB_ROWS) for at in range(0, len(piece), _SLAB_ROWS))
+    piece = piece.select([name])
+    slabs = (piece.slice(at, at + _MARKED_ROWS) for at in range(0, len(piece), _MARKED_ROWS))
     marks = [column_marks(pa.chunked_array(_keys(slab, encoding, [name]))) for slab in slabs]
     differ = are_distinct(np.concatenate(marks))
     give_back(len(piece))

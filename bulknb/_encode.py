@@ -403,7 +403,7 @@ def _iso(column: pa.ChunkedArray) -> pa.ChunkedArray:
     second = in_day // 1000
     codes, days = pd.factorize(day)
     text = np.empty(len(moments), _ISO)
-    text["day"] = np.datetime_as_string(days.astype("datetime64[D]")).astype("S10")[codes]
+    text["day"] = _day_texts(days)[codes]
     text["time"] = _clock()[second]
     text["ms"] = _thousand()[in_day - 1000 * second]
     offsets = np.arange(0, 24 * len(moments) + 1, 24, dtype=np.int64)
@@ -415,6 +415,22 @@ def _iso(column: pa.ChunkedArray) -> pa.ChunkedArray:
             )
         ]
     )
+
+
+def _day_texts(days: Any) -> Any:
+    """Return days since 1970 as ``2013-01-31``; numpy's own way would keep others waiting."""
+    days = days.astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    text = np.full((len(days), 10), ord("-"), np.uint8)
+    for numbers, last, digits in (
+        (months.astype("datetime64[Y]").astype(np.int64) + 1970, 3, 4),
+        (months.astype(np.int64) % 12 + 1, 6, 2),
+        ((days - months.astype("datetime64[D]")).astype(np.int64) + 1, 9, 2),
+    ):
+        for place in range(last, last - digits, -1):
+            text[:, place] = ord("0") + numbers % 10
+            numbers = numbers // 10
+    return text.view("S10")[:, 0]
 
 
 @functools.cache

@@ -252,6 +252,8 @@ class Ledger:
                 wait = min(_BUSY_SECONDS, patience)
                 with closing(sqlite3.connect(self.path, wait, isolation_level=None)) as db:
                     db.execute("PRAGMA synchronous = FULL")
+                    # What goes are marks, which are many, and tell nothing: not to be wiped out.
+                    db.execute("PRAGMA secure_delete = FAST")
                     # At once the lock to write: one that is asked for later may be refused.
                     db.execute("BEGIN IMMEDIATE")
                     _migrate(db)
@@ -303,9 +305,9 @@ class Journal:
                 (self.record.id, *facts),
             )
             # They stay as they are, and are most of what there is to write.
-            db.execute(
-                "INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", (self.record.id, part.number, marks)
-            )
+            if marks:
+                values = (self.record.id, part.number, marks)
+                db.execute("INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", values)
             if part.job:
                 db.execute("INSERT OR REPLACE INTO made VALUES (?, ?)", (part.job, self.record.id))
 

@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pyarrow as pa
 
@@ -35,13 +35,23 @@ def _workers(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="bulknb-rows")
 
 
+def apart(call: Callable[[], T]) -> Future[T]:
+    """Return what a call will return, which runs on its own thread, and may wait for others."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="bulknb-rows")
+    future = thread.submit(call)
+    thread.shutdown(wait=False)
+    return future
+
+
 def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     """Yield what the calls return, in their order; the next one runs while one is in use."""
     running: Future[T] | None = None
     for call in calls:
-        before, running = running, later(call)
-        if before:
-            yield before.result()
+        before = running.result() if running else None
+        first, running = running is None, later(call)
+        if not first:
+            yield cast("T", before)
+            del before
     if running:
         yield running.result()
 

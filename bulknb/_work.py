@@ -196,7 +196,8 @@ class Work:
             self._wait_for_room()
             if self.aborted.is_set():
                 return
-            self._sending.send(part, data)
+            with self.wire.ear.together():
+                self._sending.send(part, self.rows, data)
             del data  # the next part takes as many bytes
             self._tell("sending")
         if self.journal and self.journal.record.rows is None:
@@ -331,7 +332,7 @@ class Work:
         for part in [part for part in self.parts if not (part.committed or part.held)]:
             yield part, rows.data(part.start, part.stop)
         for chunk in rows.chunks(max((part.stop for part in self.parts), default=0)):
-            part = Part.of(len(self.parts), chunk, rows, marked=self._sending.by_content)
+            part = Part.of(len(self.parts), chunk)
             self.parts.append(part)
             yield part, chunk.data
             del chunk  # its bytes, as in `send_all`
@@ -361,7 +362,7 @@ class Work:
                 self.error = self.error or refusal
             else:
                 data = self.rows.data(part.start, part.stop)
-                self._attempt(functools.partial(self._sending.send, part, data))
+                self._attempt(functools.partial(self._sending.send, part, self.rows, data))
 
     def _keep(self) -> None:
         """Keep the load to this process."""

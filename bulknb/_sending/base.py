@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from .._jobs import Job
 from .._ledger import Journal
@@ -68,9 +68,6 @@ class Patience:
 class Sender(ABC):
     """Takes the parts of a load into the org, asks how they are, and brings their results."""
 
-    #: Whether results are told apart by what is in them.
-    by_content: ClassVar[bool] = True
-
     def __init__(
         self, wire: Wire, order: Order, journal: Journal, stopped: Callable[[], bool]
     ) -> None:
@@ -81,8 +78,8 @@ class Sender(ABC):
         self.stopped = stopped
 
     @abstractmethod
-    def send(self, part: Part, data: bytes) -> None:
-        """Send the rows; on return they are committed, or held if the order is not to close.
+    def send(self, part: Part, rows: Rows, data: bytes) -> None:
+        """Send the rows' data; on return they are committed, or held if the order is not to close.
 
         They are planned still if the load was aborted.
 

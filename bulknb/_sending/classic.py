@@ -44,8 +44,6 @@ _UNREAD = "InvalidBatch"
 class ClassicSender(Sender):
     """Sends by Bulk API 1.0."""
 
-    by_content = False
-
     def __init__(
         self, wire: Wire, order: Order, journal: Journal, stopped: Callable[[], bool]
     ) -> None:
@@ -57,7 +55,7 @@ class ClassicSender(Sender):
         self._sent: set[str] = set()
         self._batches: dict[str, BatchInfo] = {}
 
-    def send(self, part: Part, data: bytes) -> None:
+    def send(self, part: Part, rows: Rows, data: bytes) -> None:
         """Post the rows as a batch; see `Sender.send`."""
         patience = Patience(self.wire.clock, SENDING_SECONDS)
         part.refused = None

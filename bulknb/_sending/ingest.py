@@ -49,7 +49,7 @@ _ALLOCATION_WORDS = ("exceededquota", "apibatchitems limit")
 class IngestSender(Sender):
     """Sends by Bulk API 2.0."""
 
-    def send(self, part: Part, data: bytes) -> None:
+    def send(self, part: Part, rows: Rows, data: bytes) -> None:
         """Send the rows with a job of their own; see `Sender.send`."""
         patience = Patience(self.wire.clock, SENDING_SECONDS)
         part.refused = None
@@ -57,7 +57,7 @@ class IngestSender(Sender):
         session_was_dead = False
         while not self.stopped():
             try:
-                job = self._upload(part, data)
+                job = self._upload(part, rows, data)
                 if self.stopped():
                     break
                 self.note(part, CLOSING if self.order.close else UPLOADED)
@@ -77,12 +77,13 @@ class IngestSender(Sender):
             patience.bear(trouble)
         self._spend(part)
 
-    def _upload(self, part: Part, data: bytes) -> IngestJob:
+    def _upload(self, part: Part, rows: Rows, data: bytes) -> IngestJob:
         """Put the rows into a new job, once."""
         self.note(part, CREATING)
         job = IngestJob.create(self.wire, self._properties())
         part.job = job
         self.note(part, UPLOADING)
+        part.sign(rows, data)
         return job.upload(data)
 
     def _properties(self) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow as pa
 from .._chunks import Chunk
 from .._jobs import Job
 from .._ledger import PartRecord
+from .._machine import apart
 from .._marks import Marks
 from .._outcomes import constant, with_reasons
 from .._rows import Rows
@@ -63,8 +66,10 @@ class Part:
     stop: int
     sha256: str
     #: The columns that tell the rows apart, and a hash of each row over them.
-    names: list[str]
-    marks: Marks
+    names: list[str] = field(default_factory=list)
+    marks: Marks = field(default_factory=lambda: np.empty(0, np.uint64))
+    #: What will give both.
+    signing: Future[tuple[list[str], Marks]] | None = None
     state: str = PLANNED
     job: Job | None = None
     batch: str | None = None
@@ -79,10 +84,9 @@ class Part:
     reason: str = UNREACHABLE
 
     @classmethod
-    def of(cls, number: int, chunk: Chunk, rows: Rows, *, marked: bool) -> Part:
-        """Return the part for a chunk that is about to be sent, with marks if results need them."""
-        names, marks = rows.signs(chunk) if marked else ([], np.empty(0, np.uint64))
-        return cls(number, chunk.start, chunk.stop, chunk.sha256, names, marks)
+    def of(cls, number: int, chunk: Chunk) -> Part:
+        """Return the part for a chunk that is about to be sent."""
+        return cls(number, chunk.start, chunk.stop, chunk.sha256)
 
     @classmethod
     def from_record(cls, record: PartRecord, job: Job | None) -> Part:
@@ -94,9 +98,9 @@ class Part:
             record.sha256,
             json.loads(record.names),
             np.frombuffer(record.marks, np.uint64),
-            record.state,
-            job,
-            record.batch,
+            state=record.state,
+            job=job,
+            batch=record.batch,
         )
 
     def is_of(self, chunk: Chunk | None) -> bool:
@@ -107,9 +111,18 @@ class Part:
             self.sha256,
         )
 
+    def sign(self, rows: Rows, data: bytes) -> None:
+        """Have worked out, while the line is busy, by what the rows can be told from each other."""
+        if not self.names:
+            chunk = Chunk(self.start, self.stop, data, self.sha256)
+            self.signing = apart(functools.partial(rows.signs, chunk))
+
     @property
     def record(self) -> PartRecord:
-        """The part as the ledger keeps it."""
+        """The part as the ledger keeps it; waits for its marks once results may depend on them."""
+        if self.signing and (self.committed or self.held):
+            self.names, self.marks = self.signing.result()
+            self.signing = None
         return PartRecord(
             self.number,
             self.start,
