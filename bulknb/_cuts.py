@@ -31,6 +31,7 @@ _QUOTE = ord('"')
 Bytes = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
+_NONE = np.empty(0, np.uint8)
 #: The memory of some runs that are over: to get fresh one takes as long as to read the rows.
 _spare: SimpleQueue[Bytes] = SimpleQueue()
 _MOST_SPARE = 8
@@ -89,7 +90,7 @@ class Cutter(Generic[T]):
     def restart(self) -> None:
         """Forget what has come: the file comes anew."""
         self.nuls = self._at = self._size = self._quotes = 0
-        self._text = np.empty(0, np.uint8)
+        self._text = _NONE
         self._busy: deque[tuple[Future[T], Bytes]] = deque()
         self._header: Future[list[str]] = Future()
         self._results: deque[Future[T]] = deque()
@@ -127,11 +128,12 @@ class Cutter(Generic[T]):
         """Yield what is made of all other runs, at least one, now that the file has come."""
         if self._size or not self._at:
             self._submit(self._size)
-        self._size = self._quotes = 0
         while self._results:
             yield self._results.popleft().result()
-        while self._busy:
-            _give_back(self._busy.popleft()[1])
+        for text in (self._text, *(text for _, text in self._busy)):
+            _give_back(text)
+        self._text = _NONE
+        self._busy.clear()
 
     def _cut(self) -> None:
         """Have the whole rows worked on, and keep what is here of the next one."""
@@ -139,8 +141,9 @@ class Cutter(Generic[T]):
         rest = self._text[end:]
         if end:
             self._submit(end)
-        if 2 * len(rest) > len(self._text):  # a row that is larger than most runs
-            self._text = np.empty(2 * len(rest), np.uint8)
+        # As large as it takes, where a row is larger than most runs.
+        large = 2 * len(rest) > _RUN_BYTES
+        self._text = np.empty(2 * len(rest), np.uint8) if large else self._unused()
         self._text[: len(rest)] = rest
         self._size, self._quotes = len(rest), quotes
 
@@ -150,10 +153,9 @@ class Cutter(Generic[T]):
             self._read_header(run)
         result = later(lambda: self._work(run))
         self._busy.append((result, self._text))
+        self._text = _NONE
         self._results.append(result)
         self._at += end
-        # One run is filled while others are worked on.
-        self._text = self._freed() if len(self._busy) == _AT_ONCE else _taken()
 
     def _read_header(self, run: Run) -> None:
         try:
@@ -162,11 +164,13 @@ class Cutter(Generic[T]):
         except (UnicodeDecodeError, csv.Error) as error:
             self._header.set_exception(error)
 
-    def _freed(self) -> Bytes:
-        """Return the memory of the run that is worked on for the longest time, when it is done."""
+    def _unused(self) -> Bytes:
+        """Return memory for a run; if there are enough, when one of them is done."""
+        if len(self._busy) < _AT_ONCE:
+            return _taken()
         result, text = self._busy.popleft()
         wait([result])
-        return text
+        return text if len(text) == _RUN_BYTES else _taken()
 
 
 def _taken() -> Bytes:

@@ -104,7 +104,7 @@ class Page:
         with pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
             _, said = reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)
-            facts = {name.decode(): value.decode() for name, value in said.items()}
+            facts = {name.decode(): value.decode() for name, value in (said or {}).items()}
             return cls.of(reader.schema, facts, file)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -338,7 +338,7 @@ class PageStore:
     def _kept(self, number: int, address: Address) -> Page | None:
         try:
             page = Page.read(self._file(number))
-        except (FileNotFoundError, pa.ArrowInvalid):
+        except (FileNotFoundError, KeyError, ValueError):
             return None  # what is no page any more is fetched again
         return page if page.address == address.key else None
 

@@ -175,6 +175,70 @@ def test_a_file_that_comes_in_pieces_is_read_as_the_whole_is(rows, sizes):
     assert table["C"].null_count == sum(seen) == len(rows)
 
 
+def quoted(rows: list[tuple[str, ...]]) -> bytes:
+    sink = io.StringIO(newline="")
+    csv.writer(sink, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    return sink.getvalue().encode()
+
+
+def test_rows_that_were_read_stay_as_they_are_when_their_memory_is_used_again(monkeypatch):
+    monkeypatch.setattr(_cuts, "_RUN_BYTES", 64)
+    cells = [[("A",), *((f"{sign}{number:03}" * 3,) for number in range(200))] for sign in "xyz"]
+
+    tables = [_csv.decode(quoted(rows)) for rows in cells]
+
+    assert [table["A"].to_pylist() for table in tables] == [
+        [cell for (cell,) in rows[1:]] for rows in cells
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 1_000, 10_000])
+def test_a_row_may_be_larger_than_what_is_read_at_once(monkeypatch, size):
+    monkeypatch.setattr(_cuts, "_RUN_BYTES", 64)
+    rows = [("A", "B"), ("1", "x" * size), ("2", ""), ("3", "\n" * size), ("4", "y")]
+
+    table = _csv.decode(quoted(rows))
+
+    assert list(zip(*(table[name].to_pylist() for name in "AB"), strict=True)) == rows[1:]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000_000])
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b"", True),
+        (b'"A"\n"x\0\0y"\n', True),
+        (b'"A"\n"x\0\0', False),
+        (b'"A"\n"x\0\0"', False),
+        (b'"A"\n"x\0\0\n', False),
+    ],
+)
+def test_a_file_is_whole_when_its_last_row_has_its_end(size, data, whole):
+    cutter = _cuts.Cutter(lambda run: run.names, ",")
+    for at in range(0, len(data), size):
+        cutter.write(data[at : at + size])
+
+    assert cutter.whole == whole
+    assert cutter.nuls == data.count(0)
+
+
+def test_what_goes_wrong_with_a_run_is_raised_where_its_rows_are_asked_for(monkeypatch):
+    monkeypatch.setattr(_cuts, "_RUN_BYTES", 64)
+
+    def work(run):
+        if run.at:
+            raise UnexpectedAnswerError("no")
+        return len(run.data)
+
+    cutter = _cuts.Cutter(work, ",")
+    cutter.write(b'"A"\n' + b'"1"\n' * 100)
+    rest = cutter.rest()
+
+    assert next(rest) == 64
+    with pytest.raises(UnexpectedAnswerError):
+        list(rest)
+
+
 def test_a_large_file_is_handed_on_as_it_comes_and_read_anew_from_its_start():
     data = b'"A"\n' + b'"x\ny"\n' * 1_000_000
     came = threading.Event()

@@ -43,6 +43,17 @@ def test_a_plain_body_comes_as_it_is():
     assert download(wire(DATA)) == DATA
 
 
+def test_the_head_of_an_answer_is_told_before_its_body():
+    told: list[object] = []
+
+    answer = wire(b"Id\n", Sforce_Locator="next").download(
+        "/page", told.append, head=lambda head: told.append(head.headers["Sforce-Locator"])
+    )
+
+    assert told == ["next", b"Id\n"]
+    assert answer.headers["Sforce-Locator"] == "next"
+
+
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_a_packed_body_is_unpacked(level):
     assert download(wire(gzip.compress(DATA, level), Content_Encoding="gzip")) == DATA

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from altered import accounts, altered, connect
 from werkzeug.test import Client
@@ -397,15 +398,19 @@ def test_what_is_left_of_a_page_that_was_being_written_is_no_page(org, sandbox, 
 
 
 def test_a_page_that_was_damaged_on_disk_is_fetched_again(org, sandbox, tmp_path):
-    names = accounts(sandbox, 30)
+    names = accounts(sandbox, 50)
     org.query(SOQL, page_rows=10, folder=tmp_path).wait()
-    first, second, _ = sorted(tmp_path.rglob("*.arrow"))
+    first, second, third, fourth, _ = sorted(tmp_path.rglob("*.arrow"))
     first.write_bytes(b"")
     second.write_bytes(second.read_bytes()[:-100])
+    for file, rows in ((third, []), (fourth, [{"Name": "of another program"}])):
+        with pa.ipc.new_file(file, pa.schema({"Name": pa.string()})) as writer:
+            for batch in pa.Table.from_pylist(rows).to_batches():
+                writer.write_batch(batch)
     before = len(sandbox.requests)
 
     assert org.resume_query(tmp_path).frame()["Name"].tolist() == names
-    assert sum(path.endswith("/results") for _, path, _ in sandbox.requests[before:]) == 2
+    assert sum(path.endswith("/results") for _, path, _ in sandbox.requests[before:]) == 4
 
 
 def test_a_process_that_was_killed_is_taken_over_by_another_at_its_page(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import altered
+import pandas as pd
 import pytest
 from mortal import ROWS, Crash, Mortal, connect, far, frame, in_org
 
@@ -168,3 +170,18 @@ def test_an_upload_that_came_twice_gives_its_rows_back_to_whoever_has_the_frame(
     assert first.counts["not_sent"] > 0
     assert second.counts["success"] == ROWS
     assert in_org(sandbox) == frame()["Name"].tolist()
+
+
+def test_what_the_rows_are_told_by_is_in_the_ledger_before_their_job_is_closed(sandbox):
+    kept: list[int] = []
+
+    def application(environ, start_response):
+        if environ["REQUEST_METHOD"] == "PATCH":
+            [load] = Ledger().unfinished("http://127.0.0.1")
+            kept.extend(len(part.marks) for part in Ledger().parts(load))
+        return sandbox.app(environ, start_response)
+
+    org = altered.connect(sandbox, application)
+    org.load(pd.DataFrame({"Name": ["Acme", "Bolt", "Cord"]}), "Account", "insert").wait()
+
+    assert kept == [8 * 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import hashlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -82,6 +83,7 @@ def test_every_kind_of_source_gives_the_same_rows_and_labels(kind, path):
     assert not source.empty
     for chunk in sent:
         assert chunks.read(chunk.start, chunk.stop) == chunk.data
+        assert hashlib.sha256(chunk.data).hexdigest() == chunk.sha256
         texts = chunks.texts(chunk.start, chunk.stop, ["Key__c", "Count__c"])
         assert texts.equals(_csv.decode(chunk.data, columns=["Key__c", "Count__c"]))
 
@@ -113,6 +115,7 @@ def test_files_are_as_full_as_they_can_be(texts, room, most):
     assert rows == texts
     for chunk in chunks:
         assert len(chunk.data) == 7 + sum(row_bytes[chunk.start : chunk.stop]) <= limit
+        assert hashlib.sha256(chunk.data).hexdigest() == chunk.sha256
         assert most is None or chunk.stop - chunk.start <= most
         if chunk.stop < len(texts) and chunk.stop - chunk.start != most:
             assert len(chunk.data) + row_bytes[chunk.stop] > limit

@@ -113,7 +113,7 @@ class Part:
 
     def sign(self, rows: Rows, data: bytes) -> None:
         """Have worked out, while the line is busy, by what the rows can be told from each other."""
-        if not self.names:
+        if not (self.names or self.signing):
             chunk = Chunk(self.start, self.stop, data, self.sha256)
             self.signing = apart(functools.partial(rows.signs, chunk))
 
