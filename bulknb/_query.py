@@ -65,7 +65,7 @@ class Query:
         As given to ``org.query``.
     folder : Path
         Where the pages are: as given; else a temporary one that lives as long as the query, for
-        what is beyond 128 MB, which stay in memory.
+        what is beyond 192 MB, which stay in memory.
     """
 
     def __init__(self, wire: Wire, plan: Plan, folder: Path | None = None) -> None:
@@ -146,7 +146,10 @@ class Query:
         return frame_of(self._pages)
 
     def arrow(self) -> pa.Table:
-        """Return the whole result as an Arrow table; waits for it. See `frame` for errors."""
+        """Return the whole result as an Arrow table; waits for it. See `frame` for errors.
+
+        Texts are ``large_string``, all else as in `frame`.
+        """
         self.wait()
         tables = [page.table() for page in self._pages]
         # Of a 1.0 query without rows not even the columns come.
