@@ -148,7 +148,7 @@ class Query:
     def arrow(self) -> pa.Table:
         """Return the whole result as an Arrow table; waits for it. See `frame` for errors.
 
-        Texts are ``large_string``, all else as in `frame`.
+        Texts are ``large_string``, dates ``date32``, moments ``timestamp[us, UTC]``.
         """
         self.wait()
         tables = [page.table() for page in self._pages]

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from ._jobs import IngestJob
 from ._jobs.ingest import OUTCOMES as RESULT_SETS
 from ._machine import later
-from ._marks import Marks, are_distinct, mark
+from ._marks import Marks, mark
 from ._outcomes import OUTCOMES, codes_of, outcomes, told
 from ._wire import Clock
 
@@ -157,7 +157,7 @@ def _one_to_one(mine: Marks, theirs: Marks) -> _Numbers | None:
     finding = later(functools.partial(np.argsort, theirs))
     order = np.argsort(mine)
     ordered, found = mine[order], finding.result()
-    if (ordered != theirs[found]).any() or not are_distinct(ordered):
+    if (ordered != theirs[found]).any() or (ordered[1:] == ordered[:-1]).any():
         return None
     places = np.empty(len(mine), np.int64)
     places[order] = found

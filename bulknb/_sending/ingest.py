@@ -60,6 +60,7 @@ class IngestSender(Sender):
                 job = self._upload(part, rows, data)
                 if self.stopped():
                     break
+                part.signed()
                 self.note(part, CLOSING if self.order.close else UPLOADED)
             except BulkError as error:
                 trouble = error

@@ -117,12 +117,15 @@ class Part:
             chunk = Chunk(self.start, self.stop, data, self.sha256)
             self.signing = apart(functools.partial(rows.signs, chunk))
 
-    @property
-    def record(self) -> PartRecord:
-        """The part as the ledger keeps it; waits for its marks once results may depend on them."""
-        if self.signing and (self.committed or self.held):
+    def signed(self) -> None:
+        """Wait until that is worked out: results are read by it, in another kernel too."""
+        if self.signing:
             self.names, self.marks = self.signing.result()
             self.signing = None
+
+    @property
+    def record(self) -> PartRecord:
+        """The part as the ledger keeps it."""
         return PartRecord(
             self.number,
             self.start,
