@@ -34,6 +34,7 @@ DELIMITERS = {
     "TAB": "\t",
 }
 
+_TEXT = pa.large_string()  # as frames have it
 _ROWS_ONLY = pacsv.WriteOptions(include_header=False)
 
 
@@ -145,8 +146,8 @@ class Reader:
 
     def _parsed(self, run: Run) -> pa.Table:
         if not run.names:
-            return pa.table({name: pa.array([], pa.string()) for name in self._columns or ()})
-        wanted = dict.fromkeys([*run.names, *(self._columns or ())], pa.string())
+            return pa.table({name: pa.array([], _TEXT) for name in self._columns or ()})
+        wanted = dict.fromkeys([*run.names, *(self._columns or ())], _TEXT)
         return read(
             run,
             self._sign,

@@ -20,8 +20,8 @@ from ._machine import later
 __all__ = ["Bytes", "Cutter", "Run"]
 
 #: So much of a file is worked on at once. Less would cost more, and more would be no faster.
-_RUN_BYTES = 2 << 20
-_AT_ONCE = 3  # such runs
+_RUN_BYTES = 3 << 20
+_AT_ONCE = 2  # such runs
 #: So much is looked at while it is in the processor's cache.
 _STEP_BYTES = 1 << 18
 #: So near to its ends the first row and the last line of a run are looked for at first.
@@ -34,7 +34,7 @@ T = TypeVar("T")
 _NONE = np.empty(0, np.uint8)
 #: The memory of some runs that are over: to get fresh one takes as long as to read the rows.
 _spare: SimpleQueue[Bytes] = SimpleQueue()
-_MOST_SPARE = 8
+_MOST_SPARE = 6
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,7 +147,7 @@ class Encoding:
     def texts(self, rows: pd.DataFrame | pa.Table, labels: pd.Index | None = None) -> pa.Table:
         """Return what `table` does, all as the text that its CSV says."""
         table = self.table(rows, labels)
-        columns = [pc.fill_null(column.cast(pa.string()), "") for column in table.columns]
+        columns = [pc.fill_null(column.cast(pa.large_string()), "") for column in table.columns]
         return pa.Table.from_arrays(columns, names=table.column_names)
 
     def check(self, rows: pd.DataFrame | pa.Table, labels: pd.Index) -> None:

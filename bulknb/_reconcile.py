@@ -60,11 +60,11 @@ def _results(job: IngestJob, names: list[str], *, by_mark: bool) -> pa.Table:
     columns = ["sf__Id", "sf__Created", "sf__Error", *dict.fromkeys(names)]
 
     def kept(rows: pa.Table) -> pa.Table:
-        ids = rows["sf__Id"].cast(pa.large_string())
+        ids = rows["sf__Id"]
         facts = {
             "sf__Id": pc.if_else(pc.equal(ids, ""), None, ids),
             "sf__Created": pc.equal(rows["sf__Created"], "true"),
-            "sf__Error": rows["sf__Error"].cast(pa.large_string()),
+            "sf__Error": rows["sf__Error"],
         }
         signs = {"mark": mark(rows, names)} if by_mark else {name: rows[name] for name in names}
         return pa.table(facts | signs)
