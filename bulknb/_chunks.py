@@ -16,7 +16,7 @@ import tempfile
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from copy import copy
@@ -141,7 +141,7 @@ class Chunks:
         """Return the marks of a chunk's rows over one column."""
         if self._held:
             texts = self._texts(chunk.start, chunk.stop, [name])
-            return np.concatenate([column_marks(table[name]) for table in texts])
+            return _marks(chunk.stop - chunk.start, (table[name] for table in texts))
         reader = _csv.Reader(columns=[name], each=lambda rows: pa.table({name: mark(rows, [name])}))
         reader.write(chunk.data)
         marks: Marks = reader.table()[name].to_numpy()
@@ -227,7 +227,9 @@ class Chunks:
             raise self._too_large(first.labels[0], alone=full == start)
         if stop < full:
             self._fill(file, rows, file.cut(stop), stop)
-        return Chunk(start, stop, file.data(), file.sha256())
+        chunk = Chunk(start, stop, file.data(), file.sha256())
+        give_back(stop - start)
+        return chunk
 
     def _fill(self, file: _File, rows: _Held | _Stream, at: int, stop: int) -> int:
         """Write rows until the file is full or ``stop`` is reached; return the row after them."""
@@ -496,10 +498,19 @@ def _all_differ(piece: Piece, encoding: Encoding, name: str) -> bool:
     """Return whether no two rows share a value: the usual case, told at little cost."""
     piece = piece.select([name])
     slabs = (piece.slice(at, at + _MARKED_ROWS) for at in range(0, len(piece), _MARKED_ROWS))
-    marks = [column_marks(pa.chunked_array(_keys(slab, encoding, [name]))) for slab in slabs]
-    differ = are_distinct(np.concatenate(marks))
+    keys = (pa.chunked_array(_keys(slab, encoding, [name])) for slab in slabs)
+    differ = are_distinct(_marks(len(piece), keys))
     give_back(len(piece))
     return differ
+
+
+def _marks(rows: int, columns: Iterable[pa.ChunkedArray]) -> Marks:
+    """Return the marks of so many rows, whose texts come slab by slab."""
+    marks, at = np.empty(rows, np.uint64), 0
+    for texts in columns:
+        marks[at : at + len(texts)] = column_marks(texts)
+        at += len(texts)
+    return marks
 
 
 def _codes(keys: pa.Array) -> Any:
