@@ -90,6 +90,13 @@ def test_many_pages_come_side_by_side_in_their_order(org, sandbox, names, small_
     assert asked(sandbox, "/resultPages") == 3  # five at a time
 
 
+def test_two_pages_come_without_being_asked_for_where_they_are(org, sandbox, small_pages):
+    names = accounts(sandbox, 20)
+
+    assert org.query(SOQL).frame()["Name"].tolist() == names
+    assert (asked(sandbox, "/resultPages"), asked(sandbox, "/results")) == (0, 2)
+
+
 @pytest.mark.parametrize("word", ["resultLink", "nextRecordUrl"])
 def test_either_spelling_of_the_keys_is_understood(sandbox, names, small_pages, word):
     old = {"resultLink": b"resultUrl", "nextRecordUrl": b"nextRecordsUrl"}[word]
