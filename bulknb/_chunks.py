@@ -335,6 +335,7 @@ class _File:
 
     def _take_back(self) -> int:
         last = self._slabs.pop()
+        wait([last.hashed])  # it holds the file, and nobody would wait for it later
         self._size = last.start
         return last.row
 

@@ -128,6 +128,7 @@ class Cutter(Generic[T]):
         """Yield what is made of all other runs, at least one, now that the file has come."""
         if self._size or not self._at:
             self._submit(self._size)
+        self._size = self._quotes = 0
         while self._results:
             yield self._results.popleft().result()
         for text in (self._text, *(text for _, text in self._busy)):

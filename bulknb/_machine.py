@@ -8,7 +8,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -45,15 +45,14 @@ def apart(call: Callable[[], T]) -> Future[T]:
 
 def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     """Yield what the calls return, in their order; the next one runs while one is in use."""
-    running: Future[T] | None = None
+    running: list[Future[T]] = []
     for call in calls:
-        before = running.result() if running else None
-        first, running = running is None, later(call)
-        if not first:
-            yield cast("T", before)
-            del before
+        done = [future.result() for future in running]
+        running = [later(call)]
+        if done:
+            yield done.pop()  # whoever takes it has it alone
     if running:
-        yield running.result()
+        yield running.pop().result()
 
 
 def give_back(rows: int) -> None:
