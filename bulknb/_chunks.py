@@ -15,24 +15,21 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from copy import copy
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from . import _csv
 from ._csv import Chunk
 from ._encode import Encoding
 from ._machine import ahead, apart, give_back, later
-from ._marks import Marks, are_distinct, column_marks, mark
+from ._marks import Marks, gathered, mark
+from ._ordered import Held, Stream
 from ._source import Piece, Source
 from .errors import InputError
 
@@ -40,7 +37,6 @@ __all__ = ["Chunk", "Chunks"]
 
 _SLAB_BYTES = 4 << 20
 _SLAB_ROWS = 65_536
-_MARKED_ROWS = 32_768
 _SAMPLE_ROWS = 256
 
 
@@ -90,11 +86,11 @@ class Chunks:
         self._together = list(dict.fromkeys(together))
         self._spool = _Spool() if source.once else None
         self._step = _slab_rows(source, encoding)
-        self._held: _Held | None = None
+        self._held: Held | None = None
         self._first: Chunk | None = None
         if source.held:
             self._held, self._first = self._begun(source.held)
-        self._rows: _Held | _Stream | None = self._held
+        self._rows: Held | Stream | None = self._held
         if self._held and self._first:
             self._check(self._held, self._first.stop)
 
@@ -141,7 +137,7 @@ class Chunks:
         """Return the marks of a chunk's rows over one column."""
         if self._held:
             texts = self._texts(chunk.start, chunk.stop, [name])
-            return _marks(chunk.stop - chunk.start, (table[name] for table in texts))
+            return gathered(chunk.stop - chunk.start, (table[name] for table in texts))
         reader = _csv.Reader(columns=[name], each=lambda rows: pa.table({name: mark(rows, [name])}))
         reader.write(chunk.data)
         marks: Marks = reader.table()[name].to_numpy()
@@ -175,11 +171,11 @@ class Chunks:
         held = self._source.held
         return held.frame if held else pd.DataFrame(index=self.index)
 
-    def _begun(self, held: Piece) -> tuple[_Held, Chunk | None]:
+    def _begun(self, held: Piece) -> tuple[Held, Chunk | None]:
         """Return the rows in their order, and the first chunk of them."""
-        ordering = apart(functools.partial(_Held, held, self._encoding, self._together))
+        ordering = apart(functools.partial(Held, held, self._encoding, self._together))
         # Mostly no two rows have to stay together, and this is it.
-        rows = _Held(held, self._encoding, [])
+        rows = Held(held, self._encoding, [])
         try:
             first = self._chunk(rows, 0)
         finally:
@@ -189,14 +185,14 @@ class Chunks:
         del first  # its bytes, as above
         return ordered, self._chunk(ordered, 0)
 
-    def _check(self, rows: _Held, at: int) -> None:
+    def _check(self, rows: Held, at: int) -> None:
         """Check the rows from this one on."""
         while piece := rows.read(at, at + self._step):
             self._encoding.check(piece.rows, piece.labels)
             at += len(piece)
 
-    def _open(self) -> _Held | _Stream:
-        return self._held or _Stream(self._source, self._encoding, self._together)
+    def _open(self) -> Held | Stream:
+        return self._held or Stream(self._source, self._encoding, self._together)
 
     def _slabs(
         self, start: int, stop: int, columns: list[str] | None = None
@@ -211,11 +207,11 @@ class Chunks:
             start += len(piece)
             rows.forget(start)
 
-    def _next(self, rows: _Held | _Stream, start: int) -> Chunk | None:
+    def _next(self, rows: Held | Stream, start: int) -> Chunk | None:
         first, self._first = self._first, None
         return first if first and start == 0 else self._chunk(rows, start)
 
-    def _chunk(self, rows: _Held | _Stream, start: int) -> Chunk | None:
+    def _chunk(self, rows: Held | Stream, start: int) -> Chunk | None:
         """Return the rows from ``start`` on that fill a file; None after the last one."""
         file = _File(self._limit)
         full = self._fill(file, rows, start, start + (self._most or sys.maxsize))
@@ -231,7 +227,7 @@ class Chunks:
         give_back(stop - start)
         return chunk
 
-    def _fill(self, file: _File, rows: _Held | _Stream, at: int, stop: int) -> int:
+    def _fill(self, file: _File, rows: Held | Stream, at: int, stop: int) -> int:
         """Write rows until the file is full or ``stop`` is reached; return the row after them."""
         for table in ahead(self._encodings(rows, at, stop)):
             if not file.add(at, table):
@@ -245,7 +241,7 @@ class Chunks:
         return at
 
     def _encodings(
-        self, rows: _Held | _Stream, at: int, stop: int
+        self, rows: Held | Stream, at: int, stop: int
     ) -> Iterator[Callable[[], pa.Table]]:
         """Yield what encodes the rows, slab by slab."""
         while at < stop and (piece := rows.read(at, min(at + self._step, stop))):
@@ -340,122 +336,6 @@ class _File:
         return last.row
 
 
-class _Held:
-    """Rows in memory, in the order in which they are sent."""
-
-    def __init__(self, piece: Piece, encoding: Encoding, together: list[str]) -> None:
-        self._piece = piece
-        self.index = piece.labels
-        self.seen = len(piece)
-        self.order: Any = None
-        self._breaks: Any = None
-        if not together:
-            return
-        if all(_all_differ(piece, encoding, name) for name in together):
-            return
-        leaders = _leaders([_codes(keys) for keys in _keys(piece, encoding, together)])
-        if np.any(np.diff(leaders) < 0):
-            self.order = np.argsort(leaders, kind="stable")
-            leaders = leaders[self.order]
-        self._breaks = np.append(np.flatnonzero(_begins([leaders])), len(piece))
-
-    def select(self, columns: list[str]) -> _Held:
-        """Return some columns of them."""
-        held = copy(self)
-        held._piece = self._piece.select(columns)
-        return held
-
-    @property
-    def is_free(self) -> bool:
-        """Whether any row may follow any other, in any file."""
-        return self._breaks is None
-
-    def read(self, at: int, stop: int) -> Piece | None:
-        """Return the rows from ``at`` up to ``stop``, None after the last one."""
-        if self.order is None:
-            return self._piece.slice(at, stop) or None
-        return self._piece.take(self.order[at:stop]) or None
-
-    def cut(self, row: int) -> int:
-        """Return the last row, up to this one, before which a file may end."""
-        return row if self._breaks is None else _last_break(self._breaks, row)
-
-    def forget(self, before: int) -> None:
-        """Memory holds them in any case."""
-
-
-class _Stream:
-    """Rows that come piece by piece; as many are kept as may still be asked for."""
-
-    def __init__(self, source: Source, encoding: Encoding, together: list[str]) -> None:
-        self._pieces = source.pieces()
-        self._encoding = encoding
-        self._together = together
-        self._window: deque[tuple[int, Piece, Any]] = deque()  # first row, piece, breaks
-        self.seen = 0
-        self._labels: list[pd.Index] = []
-        self._last: list[pa.Array] | None = None
-
-    def select(self, columns: list[str]) -> _Stream:
-        """Return some columns of them, read to the end by this one alone, and cut anywhere."""
-        stream = copy(self)
-        stream._pieces = (piece.select(columns) for piece in self._pieces)
-        stream._together = []
-        return stream
-
-    def read(self, at: int, stop: int) -> Piece | None:
-        """Return rows from ``at`` up to ``stop`` or the end of a piece, None after the last one."""
-        while at >= self.seen and self._pull():
-            pass
-        for start, piece, _ in self._window:
-            if start <= at < start + len(piece):
-                return piece.slice(at - start, stop - start)
-        return None
-
-    def cut(self, row: int) -> int:
-        """Return the last row, up to this one, before which a file may end."""
-        while self._together and row >= self.seen and self._pull():
-            pass
-        if not self._together or row >= self.seen:
-            return row
-        return _last_break(np.concatenate([begins for _, _, begins in self._window]), row)
-
-    def forget(self, before: int) -> None:
-        """Keep no piece that ends before this row."""
-        while self._window or (self.seen <= before and self._pull()):
-            first, piece, _ = self._window[0]
-            if first + len(piece) > before:
-                return
-            self._window.popleft()
-
-    @property
-    def index(self) -> pd.Index:
-        if not self._labels:
-            return pd.RangeIndex(0)
-        first, *others = self._labels
-        return first.append(others) if others else first
-
-    def _pull(self) -> bool:
-        piece = next(self._pieces, None)
-        if piece is None:
-            return False
-        begins = self._begins(piece) if self._together else None
-        self._window.append((self.seen, piece, begins))
-        self._labels.append(piece.labels)
-        self.seen += len(piece)
-        return True
-
-    def _begins(self, piece: Piece) -> Any:
-        """Return the rows of a new piece that begin a group."""
-        keys = _keys(piece, self._encoding, self._together)
-        # Its first row may go on with the group of the row before it.
-        before = self._last or [key.slice(0, 0) for key in keys]
-        joined = [pa.concat_arrays(pair) for pair in zip(before, keys, strict=True)]
-        begins = _begins([_codes(key) for key in joined])[len(before[0]) :]
-        self._last = [key.slice(len(key) - 1) for key in keys]
-        return self.seen + np.flatnonzero(begins)
-
-
 class _Spool:
     """The files of a stream that cannot be read again, in a file without a name."""
 
@@ -486,60 +366,3 @@ def _slab_rows(source: Source, encoding: Encoding) -> int:
     sample = source.held.take(places.astype(np.int64))
     size = _csv.size(encoding.table(sample.rows, sample.labels))
     return max(1, min(_SLAB_ROWS, _SLAB_BYTES * len(sample) // size))
-
-
-def _keys(piece: Piece, encoding: Encoding, names: list[str]) -> list[pa.Array]:
-    """Return columns in small letters, empty where a value is missing."""
-    kept = replace(encoding, nulls="keep", header={})
-    texts = kept.texts(piece.select(names).rows, piece.labels)
-    return [pc.utf8_lower(column).combine_chunks() for column in texts.columns]
-
-
-def _all_differ(piece: Piece, encoding: Encoding, name: str) -> bool:
-    """Return whether no two rows share a value: the usual case, told at little cost."""
-    piece = piece.select([name])
-    slabs = (piece.slice(at, at + _MARKED_ROWS) for at in range(0, len(piece), _MARKED_ROWS))
-    keys = (pa.chunked_array(_keys(slab, encoding, [name])) for slab in slabs)
-    differ = are_distinct(_marks(len(piece), keys))
-    give_back(len(piece))
-    return differ
-
-
-def _marks(rows: int, columns: Iterable[pa.ChunkedArray]) -> Marks:
-    """Return the marks of so many rows, whose texts come slab by slab."""
-    marks, at = np.empty(rows, np.uint64), 0
-    for texts in columns:
-        marks[at : at + len(texts)] = column_marks(texts)
-        at += len(texts)
-    return marks
-
-
-def _codes(keys: pa.Array) -> Any:
-    """Return numbers that are equal where the keys are, -1 where there is none."""
-    codes = keys.dictionary_encode().indices.to_numpy()
-    return np.where(pc.equal(keys, "").to_numpy(zero_copy_only=False), -1, codes)
-
-
-def _begins(columns: list[Any]) -> Any:
-    """Return whether each row shares no value with the row before it."""
-    begins = np.ones(len(columns[0]), bool)
-    for codes in columns:
-        begins[1:] &= (codes[1:] != codes[:-1]) | (codes[1:] < 0)
-    return begins
-
-
-def _leaders(columns: list[Any]) -> Any:
-    """Return for each row the first one that it is tied to by equal values, itself if by none."""
-    leaders = np.arange(len(columns[0]))
-    before = None
-    while before is None or (before != leaders).any():
-        before = leaders
-        for codes in columns:
-            first = np.full(codes.max(initial=-1) + 1, len(codes))
-            np.minimum.at(first, codes[codes >= 0], leaders[codes >= 0])
-            leaders = np.where(codes >= 0, first[codes], leaders) if len(first) else leaders
-    return leaders
-
-
-def _last_break(breaks: Any, row: int) -> int:
-    return int(breaks[np.searchsorted(breaks, row, "right") - 1])

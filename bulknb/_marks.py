@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Marks", "are_distinct", "letters", "mark", "sign"]
+__all__ = ["Marks", "are_distinct", "gathered", "letters", "mark", "sign"]
 
 Marks = npt.NDArray[np.uint64]
 _Numbers = npt.NDArray[np.int64]
@@ -62,6 +62,15 @@ def column_marks(texts: pa.ChunkedArray) -> Marks:
     """Return the mark of each text."""
     found = [_of_texts(pc.fill_null(chunk, "")) for chunk in texts.chunks]
     return np.concatenate(found) if found else np.empty(0, np.uint64)
+
+
+def gathered(rows: int, columns: Iterable[pa.ChunkedArray]) -> Marks:
+    """Return the marks of so many texts, which come some at a time."""
+    marks, at = np.empty(rows, np.uint64), 0
+    for texts in columns:
+        marks[at : at + len(texts)] = column_marks(texts)
+        at += len(texts)
+    return marks
 
 
 def are_distinct(marks: Marks) -> bool:

@@ -16,8 +16,8 @@ LAYERS = [
     set(units.split())
     for units in (
         "_card _findings _html _jobinfo _machine _pace _selection _xml errors soql",
-        "_answer _auth _chunks _csv _cuts _encode _gate _heard _marks _oauth _origin _pages "
-        "_source _typed _wire",
+        "_answer _auth _chunks _csv _cuts _encode _gate _heard _marks _oauth _ordered _origin "
+        "_pages _source _typed _wire",
         "_jobs",
         "_frames",
         "_history _ledger _memory _snapshots _states",
