@@ -252,7 +252,8 @@ class Ledger:
                 wait = min(_BUSY_SECONDS, patience)
                 with closing(sqlite3.connect(self.path, wait, isolation_level=None)) as db:
                     db.execute("PRAGMA synchronous = FULL")
-                    # What goes are marks, which are many, and tell nothing: not to be wiped out.
+                    # What goes are marks, of each row a hash: wiped out, they would cost as much as
+                    # to write them. Nobody but the owner of the file could read them before either.
                     db.execute("PRAGMA secure_delete = FAST")
                     # At once the lock to write: one that is asked for later may be refused.
                     db.execute("BEGIN IMMEDIATE")
