@@ -9,16 +9,14 @@ checksum.
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import sys
 import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +25,7 @@ import pyarrow as pa
 from . import _csv
 from ._csv import Chunk
 from ._encode import Encoding
-from ._machine import ahead, apart, give_back, later
+from ._machine import ahead, apart, give_back
 from ._marks import Marks, gathered, mark
 from ._ordered import Held, Stream
 from ._source import Piece, Source
@@ -85,7 +83,6 @@ class Chunks:
         self._most = rows
         self._together = list(dict.fromkeys(together))
         self._spool = _Spool() if source.once else None
-        self._step = _slab_rows(source, encoding)
         self._held: Held | None = None
         self._first: Chunk | None = None
         if source.held:
@@ -171,6 +168,11 @@ class Chunks:
         held = self._source.held
         return held.frame if held else pd.DataFrame(index=self.index)
 
+    @functools.cached_property
+    def _step(self) -> int:
+        """How many rows are written at once."""
+        return _slab_rows(self._source, self._encoding)
+
     def _begun(self, held: Piece) -> tuple[Held, Chunk | None]:
         """Return the rows in their order, and the first chunk of them."""
         ordering = apart(functools.partial(Held, held, self._encoding, self._together))
@@ -223,7 +225,7 @@ class Chunks:
             raise self._too_large(first.labels[0], alone=full == start)
         if stop < full:
             self._fill(file, rows, file.cut(stop), stop)
-        chunk = Chunk(start, stop, file.data(), file.sha256())
+        chunk = Chunk(start, stop, file.data())
         give_back(stop - start)
         return chunk
 
@@ -256,26 +258,15 @@ class Chunks:
         return InputError(f"The rows with the {names} of row {label!r} are more than {most}")
 
 
-class _Slab(NamedTuple):
-    """Some rows in a file: the first one, where it begins, and the file's hash up to their end."""
-
-    row: int
-    start: int
-    hashed: Future[Any]
-
-
 class _File:
-    """A CSV file that grows by slabs up to a limit, and can be cut back to one.
-
-    It is hashed meanwhile, on another thread.
-    """
+    """A CSV file that grows by slabs up to a limit, and can be cut back to one."""
 
     def __init__(self, limit: int) -> None:
         # As large as it may become: what is not written to takes no memory, and to let it grow
         # would leave holes of a third of its size.
         self._file = io.BytesIO(bytes(limit))
         self._size = 0
-        self._slabs: list[_Slab] = []
+        self._slabs: list[tuple[int, int]] = []  # first row, where it begins
         self._room = limit
 
     def add(self, at: int, table: pa.Table) -> bool:
@@ -288,9 +279,8 @@ class _File:
             if size is None:
                 return False
             file[self._size : begin] = header
-        last, start, self._size = self._slabs[-1:], self._size, begin + size
-        hashed = later(functools.partial(self._hashed, start, self._size, *last))
-        self._slabs.append(_Slab(at, start, hashed))
+        self._slabs.append((at, self._size))
+        self._size = begin + size
         return True
 
     def fitting(self, table: pa.Table) -> int:
@@ -307,33 +297,15 @@ class _File:
 
     def cut(self, stop: int) -> int:
         """Take slabs back as far as the one with row ``stop``, and return its first row."""
-        while (at := self._take_back()) > stop:
-            pass
-        return at
-
-    def sha256(self) -> str:
-        """Return the hash of the file, to which nothing will be added."""
-        digest: str = self._slabs[-1].hashed.result().hexdigest()
-        return digest
+        while True:
+            at, self._size = self._slabs.pop()
+            if at <= stop:
+                return at
 
     def data(self) -> bytes:
         """Return the file, to which nothing will be added."""
-        wait(slab.hashed for slab in self._slabs)  # they hold the file
         self._file.truncate(self._size)
         return self._file.getvalue()
-
-    def _hashed(self, start: int, stop: int, before: _Slab | None = None) -> Any:
-        """Return the hash of the file up to the end of a slab."""
-        found = before.hashed.result().copy() if before else hashlib.sha256()
-        with self._file.getbuffer() as file:
-            found.update(file[start:stop])
-        return found
-
-    def _take_back(self) -> int:
-        last = self._slabs.pop()
-        wait([last.hashed])  # it holds the file, and nobody would wait for it later
-        self._size = last.start
-        return last.row
 
 
 class _Spool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,7 @@ __all__ = [
     "Chunk",
     "Nulls",
     "decode",
+    "digest",
     "encode",
     "header",
     "read",
@@ -40,12 +43,21 @@ _ROWS_ONLY = pacsv.WriteOptions(include_header=False)
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows ``start`` to ``stop`` of a frame as one CSV file, and the hash that it is known by."""
+    """Rows ``start`` to ``stop`` of a frame as one CSV file."""
 
     start: int
     stop: int
     data: bytes
-    sha256: str
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The hash that it is known by."""
+        return digest(self.data)
+
+
+def digest(data: bytes) -> str:
+    """Return the hash by which a CSV file is known again."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def write(table: pa.Table) -> bytes:

@@ -7,6 +7,7 @@ it; of a stream, those count that follow each other.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -152,11 +153,26 @@ def _keys(piece: Piece, encoding: Encoding, names: list[str]) -> list[pa.Array]:
 def _all_differ(piece: Piece, encoding: Encoding, name: str) -> bool:
     """Return whether no two rows share a value: the usual case, told at little cost."""
     piece = piece.select([name])
-    slabs = (piece.slice(at, at + _MARKED_ROWS) for at in range(0, len(piece), _MARKED_ROWS))
-    keys = (pa.chunked_array(_keys(slab, encoding, [name])) for slab in slabs)
-    differ = are_distinct(gathered(len(piece), keys))
+
+    def keys() -> Iterator[pa.Array]:
+        for at in range(0, len(piece), _MARKED_ROWS):
+            yield from _keys(piece.slice(at, at + _MARKED_ROWS), encoding, [name])
+
+    differ = _ascend(keys()) or are_distinct(gathered(len(piece), map(pa.chunked_array, keys())))
     give_back(len(piece))
     return differ
+
+
+def _ascend(keys: Iterable[pa.Array]) -> bool:
+    """Return whether each key is greater than the one before it, as in a file that is sorted."""
+    last = None
+    for some in keys:
+        if last is not None and not pc.less(last, some[0]).as_py():
+            return False
+        if not pc.all(pc.less(some[:-1], some[1:])).as_py():
+            return False
+        last = some[-1]
+    return True
 
 
 def _codes(keys: pa.Array) -> Any:
