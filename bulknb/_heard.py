@@ -12,8 +12,9 @@ from ._jobinfo import JobInfo
 
 __all__ = ["Ear", "Heard"]
 
-#: So many are passed on though more are to come.
+#: So many, or what was heard so long ago, are passed on though more is to come.
 _MOST_WAITING = 500
+_LONGEST_WAIT_SECONDS = 5.0
 
 
 class Heard(NamedTuple):
@@ -46,14 +47,17 @@ class Ear:
         now = self._clock.time()
         with self._lock:
             self._waiting += [Heard(info, now) for info in infos]
-            if not self._waiting or (self._gathering and len(self._waiting) < _MOST_WAITING):
+            if not self._waiting or (self._gathering and not self._is_due(now)):
                 return
-            heard, self._waiting = self._waiting, []
-        self.keeper(heard)
+        self.pass_on()
+
+    def _is_due(self, now: float) -> bool:
+        since = now - self._waiting[0].at
+        return len(self._waiting) >= _MOST_WAITING or since >= _LONGEST_WAIT_SECONDS
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Pass on together what is heard until the end of this."""
+        """Pass on together what is heard until the end of this, or within a few seconds."""
         with self._lock:
             self._gathering += 1
         try:
@@ -61,4 +65,13 @@ class Ear:
         finally:
             with self._lock:
                 self._gathering -= 1
-            self.hear()
+                over = not self._gathering
+            if over:
+                self.pass_on()
+
+    def pass_on(self) -> None:
+        """Pass on what waits for more."""
+        with self._lock:
+            heard, self._waiting = self._waiting, []
+        if heard and self.keeper:
+            self.keeper(heard)

@@ -64,14 +64,16 @@ def _results(job: IngestJob, names: list[str], *, by_mark: bool) -> pa.Table:
         facts = {
             "sf__Id": pc.if_else(pc.equal(ids, ""), None, ids),
             "sf__Created": pc.equal(rows["sf__Created"], "true"),
-            "sf__Error": rows["sf__Error"],
+            # Rows are many, and say the same few things.
+            "sf__Error": rows["sf__Error"].dictionary_encode(),
         }
         signs = {"mark": mark(rows, names)} if by_mark else {name: rows[name] for name in names}
         return pa.table(facts | signs)
 
+    readers = [job.fetched(kind, columns, each=kept) for kind in RESULT_SETS]
     sets = []
-    for kind, outcome in RESULT_SETS.items():
-        table = job.result_set(kind, columns, each=kept)
+    for reader, outcome in zip(readers, RESULT_SETS.values(), strict=True):
+        table = reader.table()
         code = np.full(len(table), OUTCOMES.index(outcome), np.int8)
         sets.append(table.append_column("outcome", told(code)))
     return pa.concat_tables(sets)
@@ -111,18 +113,18 @@ def matched(sent: pa.Table, results: pa.Table, names: list[str], job_id: str) ->
 
 def _outcomes(results: pa.Table, places: _Numbers, ambiguous: _Flags, job_id: str) -> pa.Table:
     """Return the outcomes of rows, each with the result at its place, -1 if there is none."""
-    lost = places < 0
+    at = pa.array(places, mask=places < 0)
+    finding = later(lambda: results["sf__Id"].combine_chunks().take(at))
     # One more of each, so that -1 finds it.
     codes = np.append(codes_of(results["outcome"]), np.int8(_UNKNOWN))
-    said = pc.fill_null(results["sf__Error"], "").combine_chunks().dictionary_encode()
+    said = results["sf__Error"].unify_dictionaries().combine_chunks()
     texts = pa.concat_arrays([said.dictionary, pa.array([_NO_RESULT], pa.large_string())])
-    errors = np.append(said.indices.to_numpy(), len(said.dictionary))[places].astype(np.int32)
-    at = pa.array(places, mask=lost)
+    errors = np.append(said.indices.fill_null(-1).to_numpy(), len(said.dictionary))[places]
     return outcomes(
         codes[places],
-        ids=results["sf__Id"].combine_chunks().take(at),
+        ids=finding.result(),
         created=results["sf__Created"].combine_chunks().take(at),
-        errors=pa.DictionaryArray.from_arrays(pa.array(errors), texts),
+        errors=pa.DictionaryArray.from_arrays(pa.array(errors, mask=errors < 0), texts),
         job_id=job_id,
         ambiguous=ambiguous,
     )

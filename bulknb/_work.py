@@ -178,9 +178,11 @@ class Work:
     def run(self) -> None:
         """Do all of it."""
         self._tell("sending")
-        steps = (self.recover, self.send_all, self.hold, self.commit)
-        for step in (*steps, self.seal, self.follow, self.collect):
-            self._attempt(step)
+        steps = (self.recover, self.send_all, self.hold, self.commit, self.seal, self.follow)
+        with self.wire.ear.together():
+            for step in steps:
+                self._attempt(step)
+        self._attempt(self.collect)
         self.error = self.error or self._failed_job() or self._open_end()
 
     def recover(self) -> None:
@@ -196,8 +198,7 @@ class Work:
             self._wait_for_room()
             if self.aborted.is_set():
                 return
-            with self.wire.ear.together():
-                self._sending.send(part, self.rows, data)
+            self._sending.send(part, self.rows, data)
             del data  # the next part takes as many bytes
             self._tell("sending")
         if self.journal and self.journal.record.rows is None:
@@ -208,6 +209,7 @@ class Work:
         if self.released.is_set() or not self._is_uploaded():
             return
         self._tell(HELD)
+        self.wire.ear.pass_on()
         while not self.released.wait(_HELD_SECONDS):
             self._keep()
 

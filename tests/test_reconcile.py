@@ -24,14 +24,13 @@ def texts(**columns: list[str | None]) -> pa.Table:
 def answered(rows: pa.Table, outcomes: list[str]) -> pa.Table:
     """What a server says of the rows: the Id of a row is its place."""
     places = [str(place) for place in range(len(rows))]
-    empty = [""] * len(rows)
     facts = pa.table(
         {
-            name: pa.array(column, pa.large_string())
-            for name, column in (("sf__Id", places), ("sf__Error", empty))
+            "sf__Id": pa.array(places, pa.large_string()),
+            "sf__Error": pa.array([""] * len(rows), pa.large_string()).dictionary_encode(),
+            "sf__Created": pa.array([True] * len(rows)),
         }
     )
-    facts = facts.append_column("sf__Created", pa.array([True] * len(rows)))
     facts = facts.append_column("outcome", told([OUTCOMES.index(each) for each in outcomes]))
     for name in rows.column_names:
         facts = facts.append_column(name, rows[name])
@@ -167,7 +166,8 @@ if key is None:
 order = np.random.default_rng(7).permutation(rows)
 results = sent.take(pa.array(order))
 results = results.append_column("sf__Created", pa.array([True] * rows))
-results = results.append_column("sf__Error", pa.array([""] * rows, pa.large_string()))
+errors = pa.array([""] * rows, pa.large_string()).dictionary_encode()
+results = results.append_column("sf__Error", errors)
 results = results.append_column("outcome", told(np.zeros(rows, np.int8)))
 results = results.append_column("sf__Id", pa.array(order).cast(pa.large_string()))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

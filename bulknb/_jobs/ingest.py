@@ -101,10 +101,20 @@ class IngestJob(Job):
         With ``columns`` only these; one that the set does not have is null throughout. With
         ``each``, what it makes of some rows at a time, as they come.
         """
+        return self.fetched(kind, columns, each=each).table()
+
+    def fetched(
+        self,
+        kind: ResultSet,
+        columns: Sequence[str] | None = None,
+        *,
+        each: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> _csv.Reader:
+        """Return the reader of a result set that is all here, and may still be worked on."""
         reader = _csv.Reader(self.info.column_delimiter or "COMMA", columns, each)
         path = self._path_of(f"/{kind}/")
         self._wire.download(path, reader.write, again=reader.restart, auth_header=self.auth_header)
-        return reader.table()
+        return reader
 
     def results(self) -> pd.DataFrame:
         """Return every row of the job with what became of it.
