@@ -36,6 +36,9 @@ __all__ = ["Chunk", "Chunks"]
 _SLAB_BYTES = 4 << 20
 _SLAB_ROWS = 65_536
 _SAMPLE_ROWS = 256
+#: How much larger rows may be than a sample of them.
+_MARGIN = 1.1
+_HEADER_BYTES = 1 << 16
 
 
 class Chunks:
@@ -113,7 +116,7 @@ class Chunks:
         """Return the file of a chunk again, to the byte; rows count in the order of the chunks."""
         if self._spool:
             return self._spool.read(start)
-        file = _File(self._limit)
+        file = self._file(stop - start)
         for at, piece in self._slabs(start, stop):
             file.add(at, self._encoding.table(piece.rows, piece.labels))
         return file.data()
@@ -169,9 +172,21 @@ class Chunks:
         return held.frame if held else pd.DataFrame(index=self.index)
 
     @functools.cached_property
+    def _row_bytes(self) -> float | None:
+        """How many bytes a row in memory takes in a file, by a sample; a stream has none."""
+        held = self._source.held
+        return _row_bytes(held, self._encoding) if held else None
+
+    @functools.cached_property
     def _step(self) -> int:
-        """How many rows are written at once."""
-        return _slab_rows(self._source, self._encoding)
+        """How many rows are written at once: so many that they make 4 MB; a stream has pieces."""
+        fitting = _SLAB_BYTES / self._row_bytes if self._row_bytes else _SLAB_ROWS
+        return max(1, min(_SLAB_ROWS, int(fitting)))
+
+    def _file(self, rows: int) -> _File:
+        """Return an empty file, with room for so many rows as far as that is known."""
+        room = self._row_bytes and int(_MARGIN * rows * self._row_bytes) + _HEADER_BYTES
+        return _File(self._limit, room or self._limit)
 
     def _begun(self, held: Piece) -> tuple[Held, Chunk | None]:
         """Return the rows in their order, and the first chunk of them."""
@@ -215,8 +230,9 @@ class Chunks:
 
     def _chunk(self, rows: Held | Stream, start: int) -> Chunk | None:
         """Return the rows from ``start`` on that fill a file; None after the last one."""
-        file = _File(self._limit)
-        full = self._fill(file, rows, start, start + (self._most or sys.maxsize))
+        most = self._most or sys.maxsize
+        file = self._file(min(most, rows.seen - start))
+        full = self._fill(file, rows, start, start + most)
         stop = rows.cut(full)
         if stop <= start:
             first = rows.read(start, start + 1)
@@ -261,10 +277,11 @@ class Chunks:
 class _File:
     """A CSV file that grows by slabs up to a limit, and can be cut back to one."""
 
-    def __init__(self, limit: int) -> None:
-        # As large as it may become: what is not written to takes no memory, and to let it grow
-        # would leave holes of a third of its size.
-        self._file = io.BytesIO(bytes(limit))
+    def __init__(self, limit: int, room: int) -> None:
+        # At once as large as it will become: to let it grow would leave holes of a third of its
+        # size. Not larger: up to some 30 MB it is memory that was used before.
+        self._file = io.BytesIO(bytes(min(limit, room)))
+        self._limit = limit
         self._size = 0
         self._slabs: list[tuple[int, int]] = []  # first row, where it begins
         self._room = limit
@@ -272,15 +289,24 @@ class _File:
     def add(self, at: int, table: pa.Table) -> bool:
         """Write the slab that begins with this row, if it fits; return whether it does."""
         header = b"" if self._size else _csv.header(table)
+        begin = self._size + len(header)
         with self._file.getbuffer() as file:
-            begin = self._size + len(header)
+            size = _csv.write_into(file[begin:], table) if len(file) > begin else None
+            if size is not None:
+                file[self._size : begin] = header
+                self._slabs.append((at, self._size))
+                self._size = begin + size
+                return True
             self._room = len(file) - begin
-            size = _csv.write_into(file[begin:], table) if self._room > 0 else None
-            if size is None:
-                return False
-            file[self._size : begin] = header
-        self._slabs.append((at, self._size))
-        self._size = begin + size
+        return self._grow() and self.add(at, table)
+
+    def _grow(self) -> bool:
+        """Take all the room that there may be; return whether that is more."""
+        before = self._file.seek(0, io.SEEK_END)
+        if before == self._limit:
+            return False
+        self._file.seek(self._limit - 1)
+        self._file.write(b"\0")
         return True
 
     def fitting(self, table: pa.Table) -> int:
@@ -330,11 +356,8 @@ class _Spool:
             return self._file.read(size)
 
 
-def _slab_rows(source: Source, encoding: Encoding) -> int:
-    """Return how many rows are written at once: by a sample, so many that they make 4 MB."""
-    if not source.held:
-        return _SLAB_ROWS  # a stream comes in pieces
-    places = np.linspace(0, len(source.held) - 1, min(_SAMPLE_ROWS, len(source.held)))
-    sample = source.held.take(places.astype(np.int64))
-    size = _csv.size(encoding.table(sample.rows, sample.labels))
-    return max(1, min(_SLAB_ROWS, _SLAB_BYTES * len(sample) // size))
+def _row_bytes(rows: Piece, encoding: Encoding) -> float:
+    """Return how many bytes a row takes in a file: the mean of some from all over the rows."""
+    places = np.linspace(0, len(rows) - 1, min(_SAMPLE_ROWS, len(rows)))
+    sample = rows.take(places.astype(np.int64))
+    return _csv.size(encoding.table(sample.rows, sample.labels)) / len(sample)

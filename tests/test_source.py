@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import dataset, parquet
 
-from bulknb import _chunks, _csv, _source
+from bulknb import _csv, _source
 from bulknb._chunks import Chunks
 from bulknb._encode import Encoding
 from bulknb._source import Source
@@ -301,6 +301,19 @@ def test_memory_does_not_grow_with_the_rows(kind, tmp_path, monkeypatch):
 def test_slabs_of_a_frame_are_small_where_its_rows_are_large():
     frame = pd.DataFrame({"Text": ["x" * 100_000] * 300})
 
-    rows = _chunks._slab_rows(Source.of(frame), Encoding())
+    chunks = Chunks(Source.of(frame), Encoding(), limit=100_000_000)
 
-    assert np.isclose(rows, 41, atol=1)
+    assert np.isclose(chunks._step, 41, atol=1)
+
+
+def test_rows_that_are_larger_than_a_sample_of_them_fit_all_the_same():
+    texts = ["x"] * 20_000
+    texts[1_030:1_090] = ["y" * 20_000] * 60  # none of them is in the sample
+    frame = pd.DataFrame({"Text": texts})
+    limit = 1_000_000
+
+    files = [chunk.data for chunk in Chunks(Source.of(frame), Encoding(), limit=limit)]
+
+    assert all(len(file) <= limit for file in files)
+    assert [file[:7] for file in files] == [b'"Text"\n'] * len(files)
+    assert b"".join(file[7:] for file in files).decode().split() == [f'"{text}"' for text in texts]
