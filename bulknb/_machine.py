@@ -17,9 +17,11 @@ __all__ = ["ahead", "give_back", "later"]
 _MANY_ROWS = 200_000
 #: Work at rows runs on so many cores.
 _THREADS = 2
-#: Blocks up to this size are memory from before, once one of them has been given back: see
-#: M_MMAP_THRESHOLD in mallopt(3). To get fresh memory takes a fifth of the time of a load.
+#: glibc has memory from before for blocks of up to this size, once one of it has been given back:
+#: see M_MMAP_THRESHOLD in mallopt(3).
 _USED_AGAIN_BYTES = (32 << 20) - (64 << 10)
+#: Names the memory that Arrow uses, where the user has chosen it.
+_POOL_ENVIRONMENT = "ARROW_DEFAULT_MEMORY_POOL"
 
 T = TypeVar("T")
 
@@ -35,8 +37,19 @@ def _workers(process: int) -> ThreadPoolExecutor:
 
     They stay: a new thread begins with memory that nobody has used yet, and that is slow.
     """
-    bytes(_USED_AGAIN_BYTES)
+    _use_memory_again()
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="bulknb-rows")
+
+
+def _use_memory_again() -> None:
+    """Have memory used again where a load or query would soon ask for as much: fresh one is slow.
+
+    Arrow's mimalloc gives back what was free for 10 ms, jemalloc what was for a second.
+    """
+    bytes(_USED_AGAIN_BYTES)
+    if _POOL_ENVIRONMENT not in os.environ and pa.default_memory_pool().backend_name == "mimalloc":
+        with contextlib.suppress(NotImplementedError):  # not on Windows
+            pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def apart(call: Callable[[], T]) -> Future[T]:
