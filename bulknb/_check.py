@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,24 +55,36 @@ class Plan:
         return Encoding(self.types, self.header, tz=tz, nulls=nulls, clear_text=source.text)
 
 
-def describe(wire: Wire, name: str) -> dict[str, Any]:
+def describe(wire: Wire, name: str, *, since: float = math.inf) -> dict[str, Any]:
     """Return the describe of an object: its ``fields`` and what may be done with it.
 
     Source: REST API Developer Guide, "sObject Describe".
+
+    Parameters
+    ----------
+    since : float
+        One that came after this, by the clock's ``monotonic``, is not asked for again.
 
     Raises
     ------
     InputError
         The org has no such object, or the user may not see it.
     """
+    came, found = wire.describes.get(name.lower(), (-math.inf, {}))
+    if came >= since:
+        return found
     path = f"/services/data/v{wire.api_version}/sobjects/{quote(name, safe='')}/describe"
     try:
         try:
-            return _json(wire, path)
+            found = _json(wire, path)
         except UnexpectedAnswerError:  # such as half of it, or the page of a proxy
-            return _json(wire, path)
+            found = _json(wire, path)
     except NotFoundError:
         pass
+    else:
+        if since < math.inf:  # else it is handed out, to be changed maybe
+            wire.describes[name.lower()] = wire.clock.monotonic(), found
+        return found
     raise InputError(f"The org has no object {name!r} that this user can see")
 
 

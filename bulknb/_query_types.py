@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ._check import describe
@@ -14,6 +15,8 @@ __all__ = ["column_types"]
 
 Field = Mapping[str, Any]
 
+#: So long a describe is remembered, and if a column is in it; one call fewer for most queries.
+_MEMORY_SECONDS = 60.0
 #: Functions whose answer is the field's own value, or text.
 _SAME_TYPE = ("CONVERTCURRENCY", "CONVERTTIMEZONE")
 _NOT_IN_BULK = {
@@ -31,30 +34,42 @@ def column_types(wire: Wire, selection: Selection) -> dict[str, str]:
     InputError
         A field is of a kind that bulk queries do not give, or the object is unknown.
     """
-    parents = _Parents(wire)
+    began = wire.clock.monotonic()
+    with suppress(InputError):  # which may no longer be so
+        types, found = _types(_Parents(wire, began - _MEMORY_SECONDS), selection)
+        if found:
+            return types
+    return _types(_Parents(wire, began), selection)[0]
+
+
+def _types(parents: _Parents, selection: Selection) -> tuple[dict[str, str], bool]:
+    """Return type by column, and whether all columns were found."""
     own = parents.fields(selection.object)
     types = {name: field["type"] for name, field in own.items()}
+    found = True
     for column in selection.columns:
         field = parents.resolve(selection.object, column.path)
         if field is None:
+            found = False
             continue
         _refuse(column, field, parents)
         same = not column.function or column.function in _SAME_TYPE
         types[(column.alias or column.path).lower()] = field["type"] if same else "string"
-    return types
+    return types, found
 
 
 class _Parents:
-    """Describes, each asked for once."""
+    """Describes, each asked for once, or remembered if it came since some moment."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, since: float) -> None:
         self._wire = wire
+        self._since = since
         self._fields: dict[str, dict[str, Field]] = {}
 
     def fields(self, name: str) -> dict[str, Field]:
         """Return the fields of an object by their lower-cased names."""
         if name.lower() not in self._fields:
-            fields = describe(self._wire, name)["fields"]
+            fields = describe(self._wire, name, since=self._since)["fields"]
             self._fields[name.lower()] = {field["name"].lower(): field for field in fields}
         return self._fields[name.lower()]
 

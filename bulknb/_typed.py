@@ -53,11 +53,12 @@ _ARROW = {
     "time": _TIME,
 }
 _DATE = pa.timestamp("us")
-_DTYPES = {
-    _TEXT: pd.StringDtype("pyarrow"),
-    pa.int64(): pd.Int64Dtype(),
-    pa.float64(): pd.Float64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
+_MOMENT = pd.DatetimeTZDtype("us", "UTC")
+#: What pandas holds values in beside a mask, and what stands there for a missing one.
+_MASKED: dict[pa.DataType, tuple[Any, object]] = {
+    pa.int64(): (pd.arrays.IntegerArray, 0),
+    pa.float64(): (pd.arrays.FloatingArray, 0.0),
+    pa.bool_(): (pd.arrays.BooleanArray, False),
 }
 
 
@@ -83,12 +84,21 @@ def read_rows(run: Run, *, types: Types, delimiter: str = "COMMA") -> pa.Table:
 
 def to_column(values: pa.ChunkedArray) -> Any:
     """Return a column as a frame has it; texts stay in Arrow's memory."""
-    if pa.types.is_date32(values.type):
-        values = values.cast(_DATE)
-    column = values.to_pandas(types_mapper=_DTYPES.get)
-    # Of moments in one piece Arrow lends its own memory, in which pandas cannot change a cell.
-    lent = pa.types.is_timestamp(values.type) and values.num_chunks == 1
-    return column.copy() if lent else column
+    kind = values.type
+    if kind in _MASKED:  # as pandas does it, but with one copy of each value
+        array, blank = _MASKED[kind]
+        return array(_own(values.fill_null(blank)), _own(values.is_null()))
+    if pa.types.is_date32(kind):
+        return _own(values.cast(_DATE))
+    if pa.types.is_timestamp(kind):
+        return pd.array(_own(values), dtype=_MOMENT, copy=False)
+    return values.to_pandas(types_mapper={_TEXT: pd.StringDtype("pyarrow")}.get).array
+
+
+def _own(values: pa.ChunkedArray) -> Any:
+    """Return values in memory that pandas may write to; of one piece, Arrow lends its own."""
+    found = values.to_numpy()
+    return found if found.flags.writeable else found.copy()
 
 
 def _table(run: Run, types: Types, sign: str) -> pa.Table:

@@ -111,6 +111,8 @@ class Wire:
         Is told what the server says of jobs.
     names : dict of str to str
         User id -> name, None where it cannot be read, as far as it was asked for.
+    describes : dict
+        Lower-cased object -> when it was described last, by the clock's ``monotonic``, and how.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Wire:
         self._gate = Gate(clock)
         self.ear = Ear(clock)
         self.names: dict[str, str | None] = {}
+        self.describes: dict[str, tuple[float, dict[str, Any]]] = {}
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "gzip"
         # A proxy from the environment is for the world outside, not for this machine.

@@ -218,8 +218,8 @@ def test_a_column_has_the_type_of_the_field_at_the_end_of_its_path(org, selected
 def test_compound_fields_are_refused_with_their_parts(org, monkeypatch):
     described = bulknb._check.describe
 
-    def with_address(wire, name):
-        description = described(wire, name)
+    def with_address(wire, name, **options):
+        description = described(wire, name, **options)
         for field in description["fields"]:
             if field["name"] in ("BillingStreet", "BillingCity"):
                 field["compoundFieldName"] = "BillingAddress"
@@ -230,3 +230,38 @@ def test_compound_fields_are_refused_with_their_parts(org, monkeypatch):
 
     with pytest.raises(InputError, match=r"BillingAddress.*\(BillingStreet, BillingCity\)"):
         org.query("SELECT Id, BillingAddress FROM Account")
+
+
+def described(sandbox: Sandbox) -> int:
+    return sum(path.endswith("/describe") for _, path, _ in sandbox.requests)
+
+
+def test_a_describe_is_remembered_for_a_minute(org, sandbox):
+    selection = _selection.read("SELECT Id, Name FROM Account")
+    first = column_types(org._wire, selection)
+
+    assert column_types(org._wire, selection) == first
+    assert described(sandbox) == 1
+    sandbox.clock.sleep(61)
+    assert column_types(org._wire, selection) == first
+    assert described(sandbox) == 2
+
+
+def test_a_describe_is_asked_for_anew_if_it_lacks_a_column(org, sandbox):
+    wire = org._wire
+    column_types(wire, _selection.read("SELECT Id FROM Account"))
+    came, description = wire.describes["account"]
+    fields = [field for field in description["fields"] if field["name"] != "Name"]
+    wire.describes["account"] = came, description | {"fields": fields}
+    sandbox.clock.sleep(1)
+
+    types = column_types(wire, _selection.read("SELECT Id, Name FROM Account"))
+
+    assert types["name"] == "string"
+    assert described(sandbox) == 2
+
+
+def test_a_column_that_no_describe_has_costs_no_second_one(org, sandbox):
+    column_types(org._wire, _selection.read("SELECT Id, Nobody__c FROM Account"))
+
+    assert described(sandbox) == 1
