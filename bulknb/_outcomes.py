@@ -134,8 +134,15 @@ def joined(outcomes: pa.Table, source: pd.DataFrame | None) -> pd.DataFrame:
 def _values(column: pa.ChunkedArray, *, few: bool) -> Any:
     """Return a column as a frame has it."""
     if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries() if few else column.cast(_TEXT)
+        column = column.unify_dictionaries() if few else _spelled(column)
     return column.to_pandas(types_mapper=_DTYPES.get).array
+
+
+def _spelled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return each row's text by itself; most columns have none, which is told at once."""
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), _TEXT)])
+    return column.cast(_TEXT)
 
 
 def _coded(places: pa.DictionaryArray, texts: pa.Array) -> pa.DictionaryArray:
