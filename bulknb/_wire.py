@@ -44,7 +44,7 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 50_000
 _TRIES = 4
-_PIECE_BYTES = 256 << 10
+_PIECE_BYTES = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 #: A body that is larger, and so many times what came over the line, was packed to do harm.
 _BOMB_BYTES = 64_000_000
