@@ -9,14 +9,16 @@ checksum.
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import sys
 import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ import pyarrow as pa
 from . import _csv
 from ._csv import Chunk
 from ._encode import Encoding
-from ._machine import ahead, apart, give_back
+from ._machine import ahead, apart, beside, give_back
 from ._marks import Marks, gathered, mark
 from ._ordered import Held, Stream
 from ._source import Piece, Source
@@ -241,7 +243,7 @@ class Chunks:
             raise self._too_large(first.labels[0], alone=full == start)
         if stop < full:
             self._fill(file, rows, file.cut(stop), stop)
-        chunk = Chunk(start, stop, file.data())
+        chunk = Chunk(start, stop, file.data(), file.sha256())
         give_back(stop - start)
         return chunk
 
@@ -274,8 +276,19 @@ class Chunks:
         return InputError(f"The rows with the {names} of row {label!r} are more than {most}")
 
 
+class _Slab(NamedTuple):
+    """Some rows in a file: the first one, where it begins, and the file's hash up to their end."""
+
+    row: int
+    start: int
+    hashed: Future[Any]
+
+
 class _File:
-    """A CSV file that grows by slabs up to a limit, and can be cut back to one."""
+    """A CSV file that grows by slabs up to a limit, and can be cut back to one.
+
+    It is hashed meanwhile, on another thread.
+    """
 
     def __init__(self, limit: int, room: int) -> None:
         # At once as large as it will become: to let it grow would leave holes of a third of its
@@ -283,7 +296,7 @@ class _File:
         self._file = io.BytesIO(bytes(min(limit, room)))
         self._limit = limit
         self._size = 0
-        self._slabs: list[tuple[int, int]] = []  # first row, where it begins
+        self._slabs: list[_Slab] = []
         self._room = limit
 
     def add(self, at: int, table: pa.Table) -> bool:
@@ -294,14 +307,16 @@ class _File:
             size = _csv.write_into(file[begin:], table) if len(file) > begin else None
             if size is not None:
                 file[self._size : begin] = header
-                self._slabs.append((at, self._size))
-                self._size = begin + size
+                last, start, self._size = self._slabs[-1:], self._size, begin + size
+                hashed = beside(functools.partial(self._hashed, start, self._size, *last))
+                self._slabs.append(_Slab(at, start, hashed))
                 return True
             self._room = len(file) - begin
         return self._grow() and self.add(at, table)
 
     def _grow(self) -> bool:
         """Take all the room that there may be; return whether that is more."""
+        wait(slab.hashed for slab in self._slabs)  # they hold the file
         before = self._file.seek(0, io.SEEK_END)
         if before == self._limit:
             return False
@@ -323,15 +338,33 @@ class _File:
 
     def cut(self, stop: int) -> int:
         """Take slabs back as far as the one with row ``stop``, and return its first row."""
-        while True:
-            at, self._size = self._slabs.pop()
-            if at <= stop:
-                return at
+        while (at := self._take_back()) > stop:
+            pass
+        return at
+
+    def sha256(self) -> str:
+        """Return the hash of the file, to which nothing will be added."""
+        digest: str = self._slabs[-1].hashed.result().hexdigest()
+        return digest
 
     def data(self) -> bytes:
         """Return the file, to which nothing will be added."""
+        wait(slab.hashed for slab in self._slabs)  # they hold the file
         self._file.truncate(self._size)
         return self._file.getvalue()
+
+    def _hashed(self, start: int, stop: int, before: _Slab | None = None) -> Any:
+        """Return the hash of the file up to the end of a slab."""
+        found = before.hashed.result().copy() if before else hashlib.sha256()
+        with self._file.getbuffer() as file:
+            found.update(file[start:stop])
+        return found
+
+    def _take_back(self) -> int:
+        last = self._slabs.pop()
+        wait([last.hashed])  # it holds the file, and nobody would wait for it later
+        self._size = last.start
+        return last.row
 
 
 class _Spool:

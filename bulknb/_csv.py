@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +18,6 @@ __all__ = [
     "Chunk",
     "Nulls",
     "decode",
-    "digest",
     "encode",
     "header",
     "read",
@@ -43,21 +40,12 @@ _ROWS_ONLY = pacsv.WriteOptions(include_header=False)
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows ``start`` to ``stop`` of a frame as one CSV file."""
+    """Rows ``start`` to ``stop`` of a frame as one CSV file, and the hash that it is known by."""
 
     start: int
     stop: int
     data: bytes
-
-    @functools.cached_property
-    def sha256(self) -> str:
-        """The hash that it is known by."""
-        return digest(self.data)
-
-
-def digest(data: bytes) -> str:
-    """Return the hash by which a CSV file is known again."""
-    return hashlib.sha256(data).hexdigest()
+    sha256: str
 
 
 def write(table: pa.Table) -> bytes:

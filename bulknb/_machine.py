@@ -41,6 +41,20 @@ def _workers(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="bulknb-rows")
 
 
+def beside(call: Callable[[], T]) -> Future[T]:
+    """Return what a call will return, which runs beside this thread, after all such before it.
+
+    Two that work at once would keep this thread from its core.
+    """
+    return _other(os.getpid()).submit(call)
+
+
+@functools.cache
+def _other(process: int) -> ThreadPoolExecutor:
+    _use_memory_again()
+    return ThreadPoolExecutor(1, thread_name_prefix="bulknb-rows")
+
+
 def _use_memory_again() -> None:
     """Have memory used again where a load or query would soon ask for as much: fresh one is slow.
 
@@ -65,7 +79,7 @@ def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     running: list[Future[T]] = []
     for call in calls:
         done = [future.result() for future in running]
-        running = [later(call)]
+        running = [beside(call)]
         if done:
             yield done.pop()  # whoever takes it has it alone
     if running:

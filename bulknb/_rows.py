@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from ._source import Source
 from ._wire import Wire
 from .errors import InputError
 
-__all__ = ["Api", "Mode", "Order", "Rows", "in_source_order"]
+__all__ = ["Api", "Mode", "Order", "Rows", "digest", "in_source_order"]
 
 Api = Literal["1.0", "2.0"]
 Mode = Literal["parallel", "serial"]
@@ -143,3 +144,8 @@ def in_source_order(outcomes: pa.Table, places: bytes | None) -> pa.Table:
     if places is None:
         return outcomes
     return outcomes.take(pa.array(np.argsort(np.frombuffer(places, np.uint32))))
+
+
+def digest(data: bytes) -> str:
+    """Return the hash by which a CSV file is known again."""
+    return sha256(data).hexdigest()

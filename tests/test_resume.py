@@ -33,6 +33,22 @@ def test_another_frame_is_refused_and_nothing_is_sent(sandbox, ledger):
     assert org.resume(frame()).wait()[0].counts["success"] == ROWS
 
 
+@pytest.mark.parametrize("at", [3, 4, 5])  # nothing of the rows is in the org
+@pytest.mark.parametrize("api", ["2.0", "1.0"])
+def test_a_frame_is_not_taken_for_another_of_as_many_rows_whose_load_broke_off(sandbox, at, api):
+    others = frame().assign(Name=[f"Other {number}" for number in range(ROWS)])
+    options = {"api": api, "chunk_bytes": 10_000}
+    crashed(sandbox, at, **options)
+    org = crashed(sandbox, at, data=others, **options)
+
+    for data in (others, frame()):
+        [load] = [load for load in org.resume(data).wait() if load.has_rows]
+        assert load.frame["Name"].tolist() == data["Name"].tolist()
+        assert load.counts["success"] == ROWS
+
+    assert sorted(in_org(sandbox)) == sorted([*frame()["Name"], *others["Name"]])
+
+
 @pytest.mark.parametrize("kind", ["file", "frames"])
 def test_what_was_not_sent_of_a_file_or_of_frames_is_sent(sandbox, tmp_path, kind):
     file = tmp_path / "rows.csv"

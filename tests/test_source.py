@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import dataset, parquet
 
-from bulknb import _csv, _source
+from bulknb import _chunks, _csv, _source
 from bulknb._chunks import Chunks
 from bulknb._encode import Encoding
 from bulknb._source import Source
@@ -296,6 +297,30 @@ def test_memory_does_not_grow_with_the_rows(kind, tmp_path, monkeypatch):
 
     # All rows at once would take 16 MB; how far Arrow reads ahead differs by some 2 MB.
     assert peak(80) < peak(4) + 4_000_000
+
+
+def test_a_file_waits_for_the_hash_of_rows_that_are_taken_back(monkeypatch):
+    hashing, go_on = threading.Event(), threading.Event()
+    hashed = _chunks._File._hashed
+
+    def slowly(self, start, stop, before=None):
+        if before:
+            with self._file.getbuffer():
+                hashing.set()
+                go_on.wait(10)
+        return hashed(self, start, stop, before)
+
+    monkeypatch.setattr(_chunks._File, "_hashed", slowly)
+    rows = Encoding().table(pd.DataFrame({"A": ["x"]}))
+    file = _chunks._File(100, 100)
+    file.add(0, rows)
+    file.add(1, rows)
+    assert hashing.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+
+    assert file.cut(1) == 1
+    assert file.data() == b'"A"\n"x"\n'
+    assert file.sha256() == hashlib.sha256(file.data()).hexdigest()
 
 
 def test_slabs_of_a_frame_are_small_where_its_rows_are_large():

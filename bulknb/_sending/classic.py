@@ -17,13 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .._csv import digest
 from .._jobinfo import BatchInfo, JobInfo
 from .._jobs import ClassicJob
 from .._jobs.batch_results import outcomes as results_in
 from .._ledger import Journal
 from .._outcomes import OUTCOMES, constant, outcomes
-from .._rows import Order, Rows
+from .._rows import Order, Rows, digest
 from .._wire import Wire
 from ..errors import (
     ApiError,
@@ -59,7 +58,6 @@ class ClassicSender(Sender):
     def send(self, part: Part, rows: Rows, data: bytes) -> None:
         """Post the rows as a batch; see `Sender.send`."""
         patience = Patience(self.wire.clock, SENDING_SECONDS)
-        part.sha256 = digest(data)
         part.refused = None
         part.tries += 1
         while not self.stopped():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -55,9 +56,6 @@ _IN_WORDS = {
     TAKEN_OVER: "Another kernel goes on with this load",
 }
 
-#: The hash of a part's CSV, the columns that tell its rows apart, and a mark of each row over them.
-Signs = tuple[str, list[str], Marks]
-
 
 @dataclass(eq=False)
 class Part:
@@ -66,13 +64,12 @@ class Part:
     number: int
     start: int
     stop: int
-    #: The hash of their CSV.
-    sha256: str = ""
+    sha256: str
     #: The columns that tell the rows apart, and a hash of each row over them.
     names: list[str] = field(default_factory=list)
     marks: Marks = field(default_factory=lambda: np.empty(0, np.uint64))
-    #: What will give these.
-    signing: Future[Signs] | None = None
+    #: What will give both.
+    signing: Future[tuple[list[str], Marks]] | None = None
     state: str = PLANNED
     job: Job | None = None
     batch: str | None = None
@@ -89,7 +86,7 @@ class Part:
     @classmethod
     def of(cls, number: int, chunk: Chunk) -> Part:
         """Return the part for a chunk that is about to be sent."""
-        return cls(number, chunk.start, chunk.stop)
+        return cls(number, chunk.start, chunk.stop, chunk.sha256)
 
     @classmethod
     def from_record(cls, record: PartRecord, job: Job | None) -> Part:
@@ -107,21 +104,23 @@ class Part:
         )
 
     def is_of(self, chunk: Chunk | None) -> bool:
-        """Tell whether these are its rows; once they have been sent, to the byte."""
-        if chunk is None or (chunk.start, chunk.stop) != (self.start, self.stop):
-            return False
-        return self.sha256 in ("", chunk.sha256)
+        """Tell whether these are its rows, to the byte."""
+        return chunk is not None and (chunk.start, chunk.stop, chunk.sha256) == (
+            self.start,
+            self.stop,
+            self.sha256,
+        )
 
     def sign(self, rows: Rows, data: bytes) -> None:
-        """Have worked out, while the line is busy, by what the rows are known again."""
-        if not (self.sha256 or self.signing):
-            chunk = Chunk(self.start, self.stop, data)
-            self.signing = apart(lambda: (chunk.sha256, *rows.signs(chunk)))
+        """Have worked out, while the line is busy, by what the rows can be told from each other."""
+        if not (self.names or self.signing):
+            chunk = Chunk(self.start, self.stop, data, self.sha256)
+            self.signing = apart(functools.partial(rows.signs, chunk))
 
     def signed(self) -> None:
         """Wait until that is worked out: results are read by it, in another kernel too."""
         if self.signing:
-            self.sha256, self.names, self.marks = self.signing.result()
+            self.names, self.marks = self.signing.result()
             self.signing = None
 
     @property
