@@ -18,7 +18,8 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,13 +136,13 @@ class Chunks:
             return _csv.decode(self._spool.read(start), columns=names)
         return pa.concat_tables(self._texts(start, stop, names))
 
-    def marks(self, chunk: Chunk, name: str) -> Marks:
+    def marks(self, start: int, stop: int, data: bytes, name: str) -> Marks:
         """Return the marks of a chunk's rows over one column."""
         if self._held:
-            texts = self._texts(chunk.start, chunk.stop, [name])
-            return gathered(chunk.stop - chunk.start, (table[name] for table in texts))
+            texts = self._texts(start, stop, [name])
+            return gathered(stop - start, (table[name] for table in texts))
         reader = _csv.Reader(columns=[name], each=lambda rows: pa.table({name: mark(rows, [name])}))
-        reader.write(chunk.data)
+        reader.write(data)
         marks: Marks = reader.table()[name].to_numpy()
         return marks
 
@@ -243,7 +244,9 @@ class Chunks:
             raise self._too_large(first.labels[0], alone=full == start)
         if stop < full:
             self._fill(file, rows, file.cut(stop), stop)
-        chunk = Chunk(start, stop, file.data(), file.sha256())
+        data = file.data()
+        chunk = Chunk(start, stop, data, file.hashed(data))
+        del data  # the chunk has it alone
         give_back(stop - start)
         return chunk
 
@@ -276,18 +279,19 @@ class Chunks:
         return InputError(f"The rows with the {names} of row {label!r} are more than {most}")
 
 
-class _Slab(NamedTuple):
+@dataclass
+class _Slab:
     """Some rows in a file: the first one, where it begins, and the file's hash up to their end."""
 
     row: int
     start: int
-    hashed: Future[Any]
+    hashed: Future[Any] | None = None
 
 
 class _File:
     """A CSV file that grows by slabs up to a limit, and can be cut back to one.
 
-    It is hashed meanwhile, on another thread.
+    It is hashed meanwhile, on another thread: a slab when the next one is there.
     """
 
     def __init__(self, limit: int, room: int) -> None:
@@ -307,16 +311,16 @@ class _File:
             size = _csv.write_into(file[begin:], table) if len(file) > begin else None
             if size is not None:
                 file[self._size : begin] = header
-                last, start, self._size = self._slabs[-1:], self._size, begin + size
-                hashed = beside(functools.partial(self._hashed, start, self._size, *last))
-                self._slabs.append(_Slab(at, start, hashed))
+                self._hash_last()
+                self._slabs.append(_Slab(at, self._size))
+                self._size = begin + size
                 return True
             self._room = len(file) - begin
         return self._grow() and self.add(at, table)
 
     def _grow(self) -> bool:
         """Take all the room that there may be; return whether that is more."""
-        wait(slab.hashed for slab in self._slabs)  # they hold the file
+        self._wait_for_hashes()
         before = self._file.seek(0, io.SEEK_END)
         if before == self._limit:
             return False
@@ -338,33 +342,49 @@ class _File:
 
     def cut(self, stop: int) -> int:
         """Take slabs back as far as the one with row ``stop``, and return its first row."""
-        while (at := self._take_back()) > stop:
-            pass
-        return at
-
-    def sha256(self) -> str:
-        """Return the hash of the file, to which nothing will be added."""
-        digest: str = self._slabs[-1].hashed.result().hexdigest()
-        return digest
+        self._wait_for_hashes()
+        while True:
+            last = self._slabs.pop()
+            self._size = last.start
+            if last.row <= stop:
+                return last.row
 
     def data(self) -> bytes:
         """Return the file, to which nothing will be added."""
-        wait(slab.hashed for slab in self._slabs)  # they hold the file
+        self._wait_for_hashes()
         self._file.truncate(self._size)
         return self._file.getvalue()
 
-    def _hashed(self, start: int, stop: int, before: _Slab | None = None) -> Any:
-        """Return the hash of the file up to the end of a slab."""
-        found = before.hashed.result().copy() if before else hashlib.sha256()
-        with self._file.getbuffer() as file:
-            found.update(file[start:stop])
-        return found
+    def hashed(self, data: bytes) -> Future[str]:
+        """Return what will be the hash of the file, which is given as `data` returned it."""
+        start, before = self._slabs[-1].start, self._hash_before_last()
+        return beside(lambda: _updated(before, memoryview(data)[start:]).hexdigest())
 
-    def _take_back(self) -> int:
-        last = self._slabs.pop()
-        wait([last.hashed])  # it holds the file, and nobody would wait for it later
-        self._size = last.start
-        return last.row
+    def _hash_last(self) -> None:
+        """Have the last slab hashed."""
+        if self._slabs:
+            last, stop = self._slabs[-1], self._size
+            before = self._hash_before_last()
+
+            def hashed() -> Any:
+                with self._file.getbuffer() as file:
+                    return _updated(before, file[last.start : stop])
+
+            last.hashed = beside(hashed)
+
+    def _hash_before_last(self) -> Future[Any] | None:
+        return self._slabs[-2].hashed if len(self._slabs) > 1 else None
+
+    def _wait_for_hashes(self) -> None:
+        """Wait until none of them holds the file."""
+        wait(slab.hashed for slab in self._slabs if slab.hashed)
+
+
+def _updated(hashed: Future[Any] | None, data: memoryview) -> Any:
+    """Return a hash with more bytes, the one before them as it was."""
+    found = hashed.result().copy() if hashed else hashlib.sha256()
+    found.update(data)
+    return found
 
 
 class _Spool:

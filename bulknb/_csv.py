@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,17 @@ _ROWS_ONLY = pacsv.WriteOptions(include_header=False)
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows ``start`` to ``stop`` of a frame as one CSV file, and the hash that it is known by."""
+    """Rows ``start`` to ``stop`` of a frame as one CSV file."""
 
     start: int
     stop: int
     data: bytes
-    sha256: str
+    hashed: Future[str]
+
+    @property
+    def sha256(self) -> str:
+        """The hash that the file is known by."""
+        return self.hashed.result()
 
 
 def write(table: pa.Table) -> bytes:

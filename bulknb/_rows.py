@@ -132,11 +132,11 @@ class Rows:
         """Return some columns of a chunk as the texts that were sent."""
         return self._chunks.texts(start, stop, columns)
 
-    def signs(self, chunk: Chunk) -> tuple[list[str], Marks]:
+    def signs(self, start: int, stop: int, data: bytes) -> tuple[list[str], Marks]:
         """Return the columns that tell the rows of a chunk apart, and each row's mark over them."""
-        give_back(chunk.stop - chunk.start)
+        give_back(stop - start)
         names = sorted(self._chunks.header, key=lambda name: name != self.key)
-        return sign(names, functools.partial(self._chunks.marks, chunk))
+        return sign(names, functools.partial(self._chunks.marks, start, stop, data))
 
 
 def in_source_order(outcomes: pa.Table, places: bytes | None) -> pa.Table:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ._jobs import Job, poll_seconds
 from ._ledger import Journal, Ledger
-from ._machine import give_back
+from ._machine import apart, give_back
 from ._outcomes import constant, with_reasons
 from ._rows import Order, Rows, in_source_order
 from ._sending import SENDERS, Part, Sender
@@ -182,7 +182,9 @@ class Work:
         with self.wire.ear.together():
             for step in steps:
                 self._attempt(step)
-        self._attempt(self.collect)
+            passed_on = apart(self.wire.ear.pass_on)  # while the results come
+            self._attempt(self.collect)
+            passed_on.result()
         self.error = self.error or self._failed_job() or self._open_end()
 
     def recover(self) -> None:

@@ -299,28 +299,28 @@ def test_memory_does_not_grow_with_the_rows(kind, tmp_path, monkeypatch):
     assert peak(80) < peak(4) + 4_000_000
 
 
-def test_a_file_waits_for_the_hash_of_rows_that_are_taken_back(monkeypatch):
-    hashing, go_on = threading.Event(), threading.Event()
-    hashed = _chunks._File._hashed
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_file_has_its_hash_whether_rows_are_taken_back_or_not(monkeypatch, rows):
+    go_on = threading.Event()
+    updated = _chunks._updated
 
-    def slowly(self, start, stop, before=None):
-        if before:
-            with self._file.getbuffer():
-                hashing.set()
-                go_on.wait(10)
-        return hashed(self, start, stop, before)
+    def slowly(*args):
+        go_on.wait(10)
+        return updated(*args)
 
-    monkeypatch.setattr(_chunks._File, "_hashed", slowly)
-    rows = Encoding().table(pd.DataFrame({"A": ["x"]}))
+    monkeypatch.setattr(_chunks, "_updated", slowly)
+    table = Encoding().table(pd.DataFrame({"A": ["x"]}))
     file = _chunks._File(100, 100)
-    file.add(0, rows)
-    file.add(1, rows)
-    assert hashing.wait(10)
+    for row in range(3):
+        assert file.add(row, table)
     threading.Timer(0.1, go_on.set).start()
 
-    assert file.cut(1) == 1
-    assert file.data() == b'"A"\n"x"\n'
-    assert file.sha256() == hashlib.sha256(file.data()).hexdigest()
+    if rows < 3:
+        assert file.cut(rows) == rows
+    data = file.data()
+
+    assert data == b'"A"\n' + b'"x"\n' * rows
+    assert file.hashed(data).result() == hashlib.sha256(data).hexdigest()
 
 
 def test_slabs_of_a_frame_are_small_where_its_rows_are_large():

@@ -114,8 +114,7 @@ class Part:
     def sign(self, rows: Rows, data: bytes) -> None:
         """Have worked out, while the line is busy, by what the rows can be told from each other."""
         if not (self.names or self.signing):
-            chunk = Chunk(self.start, self.stop, data, self.sha256)
-            self.signing = apart(functools.partial(rows.signs, chunk))
+            self.signing = apart(functools.partial(rows.signs, self.start, self.stop, data))
 
     def signed(self) -> None:
         """Wait until that is worked out: results are read by it, in another kernel too."""
