@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-__all__ = ["ahead", "give_back", "later"]
+__all__ = ["ahead", "apart", "beside", "give_back", "later"]
 
 _MANY_ROWS = 200_000
 #: Work at rows runs on so many cores.
@@ -28,17 +28,7 @@ T = TypeVar("T")
 
 def later(call: Callable[[], T]) -> Future[T]:
     """Return what a call will return, which runs on another thread; it waits for no later one."""
-    return _workers(os.getpid()).submit(call)
-
-
-@functools.cache
-def _workers(process: int) -> ThreadPoolExecutor:
-    """Return the threads of a process, which a fork does not take along.
-
-    They stay: a new thread begins with memory that nobody has used yet, and that is slow.
-    """
-    _use_memory_again()
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="bulknb-rows")
+    return _workers(os.getpid(), _THREADS).submit(call)
 
 
 def beside(call: Callable[[], T]) -> Future[T]:
@@ -46,13 +36,17 @@ def beside(call: Callable[[], T]) -> Future[T]:
 
     Two that work at once would keep this thread from its core.
     """
-    return _other(os.getpid()).submit(call)
+    return _workers(os.getpid(), 1).submit(call)
 
 
 @functools.cache
-def _other(process: int) -> ThreadPoolExecutor:
+def _workers(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return threads of a process, which a fork does not take along.
+
+    They stay: a new thread begins with memory that nobody has used yet, and that is slow.
+    """
     _use_memory_again()
-    return ThreadPoolExecutor(1, thread_name_prefix="bulknb-rows")
+    return ThreadPoolExecutor(threads, thread_name_prefix="bulknb-rows")
 
 
 def _use_memory_again() -> None:
