@@ -12,9 +12,8 @@ from ._jobinfo import JobInfo
 
 __all__ = ["Ear", "Heard"]
 
-#: So many, or what was heard so long ago, are passed on though more is to come.
+#: So many are passed on though more are to come.
 _MOST_WAITING = 500
-_LONGEST_WAIT_SECONDS = 5.0
 
 
 class Heard(NamedTuple):
@@ -47,17 +46,14 @@ class Ear:
         now = self._clock.time()
         with self._lock:
             self._waiting += [Heard(info, now) for info in infos]
-            if not self._waiting or (self._gathering and not self._is_due(now)):
+            if not self._waiting or (self._gathering and len(self._waiting) < _MOST_WAITING):
                 return
-        self.pass_on()
-
-    def _is_due(self, now: float) -> bool:
-        since = now - self._waiting[0].at
-        return len(self._waiting) >= _MOST_WAITING or since >= _LONGEST_WAIT_SECONDS
+            heard, self._waiting = self._waiting, []
+        self.keeper(heard)
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Pass on together what is heard until the end of this, or within a few seconds."""
+        """Pass on together what is heard until the end of this."""
         with self._lock:
             self._gathering += 1
         try:
@@ -65,13 +61,4 @@ class Ear:
         finally:
             with self._lock:
                 self._gathering -= 1
-                over = not self._gathering
-            if over:
-                self.pass_on()
-
-    def pass_on(self) -> None:
-        """Pass on what waits for more."""
-        with self._lock:
-            heard, self._waiting = self._waiting, []
-        if heard and self.keeper:
-            self.keeper(heard)
+            self.hear()

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ._jobs import Job, poll_seconds
 from ._ledger import Journal, Ledger
-from ._machine import apart, give_back
+from ._machine import give_back
 from ._outcomes import constant, with_reasons
 from ._rows import Order, Rows, in_source_order
 from ._sending import SENDERS, Part, Sender
@@ -178,13 +178,9 @@ class Work:
     def run(self) -> None:
         """Do all of it."""
         self._tell("sending")
-        steps = (self.recover, self.send_all, self.hold, self.commit, self.seal, self.follow)
-        with self.wire.ear.together():
-            for step in steps:
-                self._attempt(step)
-            passed_on = apart(self.wire.ear.pass_on)  # while the results come
-            self._attempt(self.collect)
-            passed_on.result()
+        steps = (self.recover, self.send_all, self.hold, self.commit)
+        for step in (*steps, self.seal, self.follow, self.collect):
+            self._attempt(step)
         self.error = self.error or self._failed_job() or self._open_end()
 
     def recover(self) -> None:
@@ -200,7 +196,8 @@ class Work:
             self._wait_for_room()
             if self.aborted.is_set():
                 return
-            self._sending.send(part, self.rows, data)
+            with self.wire.ear.together():
+                self._sending.send(part, self.rows, data)
             del data  # the next part takes as many bytes
             self._tell("sending")
         if self.journal and self.journal.record.rows is None:
@@ -211,7 +208,6 @@ class Work:
         if self.released.is_set() or not self._is_uploaded():
             return
         self._tell(HELD)
-        self.wire.ear.pass_on()
         while not self.released.wait(_HELD_SECONDS):
             self._keep()
 

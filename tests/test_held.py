@@ -342,3 +342,12 @@ def test_bulk_api_1_refuses_to_be_held_before_any_request(sandbox, org):
         org.load(frame(), "Account", "insert", api="1.0", close=False)
 
     assert len(sandbox.requests) == before
+
+
+def test_what_is_heard_while_a_load_is_held_is_remembered_at_once(org):
+    load = held(org)
+
+    other = org.create_job("insert", "Contact")
+
+    assert other.id in org.history.frame()["id"].tolist()
+    load.abort().wait()
